@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Inside of a domain and of a walk: what registry.c, slab.c, reclaim.c and
+ * trace.c share.
+ */
+#ifndef SHRINKER_DOMAIN_PRIVATE_H
+#define SHRINKER_DOMAIN_PRIVATE_H
+
+#include <pthread.h>
+
+#include <shrinker/domain.h>
+#include <shrinker/trace.h>
+
+#define likely(condition) __builtin_expect(!!(condition), 1)
+#define unlikely(condition) __builtin_expect(!!(condition), 0)
+
+#define CACHE_LINE 64
+/* Walks that find a record without allocating: reclaim runs when memory is
+ * short. */
+#define SPARE_WALKERS 4
+
+/**
+ * struct walker - one walk under way
+ * @hold: shrinkers that must not be released: where the walk is, and where it
+ *	goes next (registry.c, "Holding")
+ * @turn: index of the hold on @at
+ * @busy: the record is in use
+ * @at: the shrinker that the walk is at; NULL before the first
+ * @seq: registration number of the last shrinker visited
+ * @domain: constant
+ * @outer: the thread's walk inside whose callback this one runs
+ * @host: runtime that the walk is inside
+ * @host_state: the host's word
+ * @stop: end the walk at the next return of a callback
+ * @counted: written by the walk alone, read by anyone
+ * @next: all records of the domain; constant once published
+ *
+ * Records are reused and live as long as their domain, so that a search for
+ * holds can run through them without a lock.
+ */
+struct walker {
+	_Alignas(CACHE_LINE) _Atomic(struct shrinker *) hold[2];
+	unsigned int turn;
+	_Atomic(bool) busy;
+	bool stop;
+	struct shrinker *at;
+	uint64_t seq;
+	struct reclaim_domain *domain;
+	struct walker *outer;
+	const struct reclaim_host *host;
+	uintptr_t host_state;
+	struct {
+		_Atomic(uint64_t) walks;
+		_Atomic(uint64_t) passes;
+		_Atomic(uint64_t) scan_calls;
+		_Atomic(uint64_t) scanned;
+		_Atomic(uint64_t) freed;
+		_Atomic(uint64_t) stalled;
+		_Atomic(uint64_t) host_entries;
+	} counted;
+	struct walker *next;
+};
+
+/**
+ * struct trace_sink - where a domain's events go
+ * @emit: takes a copy of the event; called from any thread, must not block
+ */
+struct trace_sink {
+	void (*emit)(struct trace_sink *sink, const struct shrink_event *event);
+};
+
+/**
+ * struct reclaim_domain - a machine
+ * @first: head of the registry, in order of registration
+ * @dying_mask: a bit for each shrinker on @dying, by dying_bit()
+ * @walkers: all walk records
+ * @trace: sink of the trace under way
+ * @tracing: threads that are handing an event to @trace
+ * @walkers_fence: walks order their holds themselves (registry.c, "Holding")
+ * @stall_limit: see reclaim_domain_create()
+ * @nr_nodes: constant
+ * @nested: reclaims refused inside a callback
+ * @registry_lock: guards @last, @seq, @nr_registered, the links backwards, the
+ *	linking and unlinking, and the names
+ * @last: tail of the registry
+ * @seq: number of the latest registration
+ * @nr_registered: debugfs id of the next registration
+ * @dying_lock: guards @dying, @nr_dying and the fields of shrinkers on it;
+ *	taken inside registry_lock or alone
+ * @idle: a shrinker has left @dying
+ * @dying: shrinkers that are out of the registry, but may be held by a walk
+ * @nr_dying: their number
+ * @refs: one for each shrinker, one for the creator
+ * @next_domain: all domains, for fork()
+ *
+ * Lock order: domains_lock (registry.c), registry_lock, dying_lock.  None of
+ * them is held while a callback or a host's function runs.
+ */
+struct reclaim_domain {
+	_Atomic(struct shrinker *) first;
+	_Atomic(uint64_t) dying_mask;
+	_Atomic(struct trace_sink *) trace;
+	_Atomic(struct walker *) walkers;
+	unsigned long stall_limit;
+	int nr_nodes;
+	bool walkers_fence;
+
+	_Alignas(CACHE_LINE) pthread_mutex_t registry_lock;
+	struct shrinker *last;
+	uint64_t seq;
+	uint64_t nr_registered;
+
+	pthread_mutex_t dying_lock;
+	pthread_cond_t idle;
+	struct shrinker *dying;
+	unsigned long nr_dying;
+
+	_Atomic(unsigned int) tracing;
+	_Atomic(uint64_t) nested;
+	_Atomic(unsigned long) refs;
+	struct reclaim_domain *next_domain;
+
+	struct walker spare[SPARE_WALKERS];
+};
+
+/* The calling thread's innermost walk; NULL outside callbacks. */
+extern __attribute__((tls_model("initial-exec")))
+_Thread_local struct walker *current_walk;
+
+/* Adds to a counter that only the calling thread writes. */
+static inline void counter_add(_Atomic(uint64_t) *counter, uint64_t amount)
+{
+	atomic_store_explicit(counter,
+			      atomic_load_explicit(counter,
+						   memory_order_relaxed) + amount,
+			      memory_order_relaxed);
+}
+
+static inline bool nid_is_valid(const struct reclaim_domain *domain, int nid)
+{
+	return nid >= 0 && nid < domain->nr_nodes;
+}
+
+static inline bool priority_is_valid(int priority)
+{
+	return priority >= 0 && priority <= SHRINK_MAX_PRIORITY;
+}
+
+/* registry.c: the contracts are there. */
+struct walker *walk_begin(struct reclaim_domain *domain);
+void walk_end(struct walker *walk);
+struct shrinker *walk_next(struct walker *walk);
+void walk_rewind(struct walker *walk);
+bool walk_to(struct walker *walk, struct shrinker *shrinker);
+void walk_change_host(struct walker *walk, const struct reclaim_host *host);
+
+/* slab.c */
+unsigned long do_shrink_slab(struct walker *walk, struct shrink_control *sc,
+			     struct shrinker *shrinker, int priority);
+unsigned long walk_slab(struct walker *walk, gfp_t gfp_mask, int nid,
+			struct mem_cgroup *memcg, int priority);
+struct walker *reclaim_begin(struct reclaim_domain *domain);
+
+/* trace.c */
+void trace_emit(struct reclaim_domain *domain, const struct shrink_event *event);
+
+#endif /* SHRINKER_DOMAIN_PRIVATE_H */

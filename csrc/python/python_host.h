@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The C half of the glue between the core and Python callbacks; its other half
+ * is shrinker/_trampolines.py.  Part of the extension module only.
+ */
+#ifndef SHRINKER_PYTHON_HOST_H
+#define SHRINKER_PYTHON_HOST_H
+
+#include <shrinker/domain.h>
+
+/**
+ * python_host_adopt - make Python functions the shrinker's callbacks
+ * @number: tells the trampolines which object to call
+ */
+void python_host_adopt(struct shrinker *shrinker, unsigned long number);
+
+/**
+ * python_pass_scan - scan callback for one_pass_run() that calls Python
+ * @arg: number of the call, as a pointer
+ */
+unsigned long python_pass_scan(void *arg, unsigned long nr_to_scan,
+			       unsigned long *nr_scanned);
+
+#endif /* SHRINKER_PYTHON_HOST_H */

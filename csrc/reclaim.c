@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What asks for walks: the priority ladder and drop_slab().
+ */
+#include <string.h>
+
+#include "domain.h"
+
+/* One walk for each node asked for; @nid -1 stands for all. */
+static unsigned long walk_nodes(struct walker *walk, gfp_t gfp_mask, int nid,
+				int priority)
+{
+	unsigned long freed = 0;
+	int node;
+
+	for (node = 0; node < walk->domain->nr_nodes; node++)
+		if (!walk->stop && (nid < 0 || nid == node))
+			freed += walk_slab(walk, gfp_mask, node, NULL, priority);
+	return freed;
+}
+
+unsigned long reclaim_drop_slab(struct reclaim_domain *domain)
+{
+	struct walker *walk = reclaim_begin(domain);
+	unsigned long freed, total = 0;
+	int shift = 0;
+
+	if (!walk)
+		return 0;
+	/* Each round has to free twice as much as the one before to be worth
+	 * another, so that caches which refill themselves end this as well. */
+	do {
+		freed = walk_nodes(walk, GFP_KERNEL, -1, 0);
+		total += freed;
+	} while (!walk->stop && freed >> shift++ > 1 && shift < 64);
+	walk_end(walk);
+	return total;
+}
+
+bool reclaim_run(struct reclaim_domain *domain,
+		 const struct reclaim_request *request,
+		 struct reclaim_result *result)
+{
+	struct walker *walk;
+	uint64_t scanned, passes;
+	int priority;
+
+	memset(result, 0, sizeof(*result));
+	result->priority = request->priority;
+	if (!priority_is_valid(request->priority) ||
+	    (request->nid != -1 && !nid_is_valid(domain, request->nid)))
+		return false;
+	walk = reclaim_begin(domain);
+	if (!walk)
+		return true;
+
+	scanned = atomic_load(&walk->counted.scanned);
+	passes = atomic_load(&walk->counted.passes);
+	for (priority = request->priority; priority >= 0; priority--) {
+		result->priority = priority;
+		result->nr_reclaimed += walk_nodes(walk, request->gfp_mask,
+						   request->nid, priority);
+		if (walk->stop || result->nr_reclaimed >= request->nr_to_reclaim)
+			break;
+	}
+	result->nr_scanned = atomic_load(&walk->counted.scanned) - scanned;
+	result->passes = atomic_load(&walk->counted.passes) - passes;
+	result->stopped = walk->stop;
+	walk_end(walk);
+	return true;
+}

@@ -1,0 +1,77 @@
+"""The Linux kernel's memory shrinker, as a library.
+
+A cache becomes a shrinker by two methods, ``count_objects`` and
+``scan_objects``; a domain asks its shrinkers to give objects back, with the
+kernel's arithmetic.  README.md starts with an example, docs/specification.md
+says exactly what happens, docs/rust-map.md leads from the Rust abstraction of
+the kernel to here.
+"""
+
+from pathlib import Path
+
+from shrinker._trampolines import Shrinker
+from shrinker.builder import (
+    ShrinkerBuilder,
+    ShrinkerRegistration,
+    ShrinkerStatistics,
+)
+from shrinker.control import ShrinkControl
+from shrinker.domain import Domain, DomainStatistics, ReclaimResult, default_domain
+from shrinker.errors import CallbackErrors, ShrinkerError, StallError
+from shrinker.events import ShrinkSlabEnd, ShrinkSlabStart
+from shrinker.gfp import GFP
+from shrinker.one_pass import PassResult, run_pass
+from shrinker.values import (
+    DEF_PRIORITY,
+    DEFAULT_SEEKS,
+    SHRINK_BATCH,
+    CountObjects,
+    ScanObjects,
+    ShrinkerFlags,
+)
+
+__all__ = [
+    "DEFAULT_SEEKS",
+    "DEF_PRIORITY",
+    "GFP",
+    "SHRINK_BATCH",
+    "CallbackErrors",
+    "CountObjects",
+    "Domain",
+    "DomainStatistics",
+    "PassResult",
+    "ReclaimResult",
+    "ScanObjects",
+    "ShrinkControl",
+    "ShrinkSlabEnd",
+    "ShrinkSlabStart",
+    "Shrinker",
+    "ShrinkerBuilder",
+    "ShrinkerError",
+    "ShrinkerFlags",
+    "ShrinkerRegistration",
+    "ShrinkerStatistics",
+    "StallError",
+    "default_domain",
+    "get_include",
+    "get_library",
+    "run_pass",
+]
+
+
+def get_include() -> str:
+    """Return the directory of the C headers, for ``cc -I``.
+
+    It holds ``shrinker/*.h`` and ``linux/shrinker.h``, under which sources
+    written for the kernel find their names.
+    """
+    return str(Path(__file__).parent / "include")
+
+
+def get_library() -> str:
+    """Return the path of the static C library that belongs to the headers.
+
+    Link it with ``-lpthread``.  A program that uses it has a default domain of
+    its own, apart from Python's.
+    """
+    return str(Path(__file__).parent / "lib" / "libshrinker.a")

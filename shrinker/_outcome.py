@@ -1,0 +1,114 @@
+"""What the callbacks of a walk raised, on its way back to whoever asked.
+
+Exceptions cannot pass through C.  A trampoline leaves them here, under the
+thread that runs it, and the method that started the walk on that thread picks
+them up when the walk is over.  A walk that C code started has no such method;
+its exceptions go to ``sys.unraisablehook``, as those of finalisers do.
+"""
+
+from __future__ import annotations
+
+import sys
+from threading import get_ident
+from typing import TYPE_CHECKING, Any
+
+from shrinker._ffi import lib
+from shrinker.errors import CallbackErrors, ShrinkerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Outcome", "report"]
+
+# Threads that are in a walk started from Python.  Each writes its own key.
+_under_way: dict[int, Outcome] = {}
+
+
+class Outcome:
+    """Collects for one walk; a context manager around it."""
+
+    __slots__ = ("_errors", "_interrupt", "_outer", "_rest", "_thread")
+
+    def __init__(self) -> None:
+        self._errors: dict[int, Exception] = {}
+        self._rest: dict[int, int] = {}
+        self._interrupt: BaseException | None = None
+
+    def __enter__(self) -> Outcome:
+        self._thread = get_ident()
+        # A reclaim inside a callback is refused by the core, but direct counts
+        # and scans may nest.
+        self._outer = _under_way.get(self._thread)
+        _under_way[self._thread] = self
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._outer is None:
+            del _under_way[self._thread]
+        else:
+            _under_way[self._thread] = self._outer
+
+    def add(self, number: int, error: BaseException) -> None:
+        """Take note of what a callback of shrinker ``number`` raised."""
+        if isinstance(error, (KeyboardInterrupt, SystemExit)):
+            self._interrupt = self._interrupt or error
+            return
+        if number in self._errors:
+            self._rest[number] = self._rest.get(number, 0) + 1
+            return
+        if not isinstance(error, Exception):
+            # A group that is itself an Exception can hold nothing else.
+            wrapped = ShrinkerError(f"a callback raised {type(error).__name__}")
+            wrapped.__cause__ = error
+            error = wrapped
+        self._errors[number] = error
+
+    def deliver(self, result: object) -> None:
+        """Raise what was raised; ``result`` is what the call would return.
+
+        Raises ``KeyboardInterrupt`` or ``SystemExit`` as themselves, with the
+        result in a note, else ``CallbackErrors``.
+        """
+        if self._interrupt is None and not self._errors:
+            return
+        group = None
+        if self._errors:
+            for number, more in self._rest.items():
+                self._errors[number].add_note(
+                    f"and {more} more from the same shrinker in this walk"
+                )
+            group = CallbackErrors(
+                "callbacks raised", list(self._errors.values()), result
+            )
+        if self._interrupt is None:
+            assert group is not None  # noqa: S101 - for the type checker
+            raise group
+        self._interrupt.add_note(f"the walk was ended early; result: {result!r}")
+        raise self._interrupt from group
+
+
+def report(number: int, error: BaseException, callback: object) -> None:
+    """Leave what a callback of shrinker ``number`` raised for the walk's starter.
+
+    ``KeyboardInterrupt`` and ``SystemExit`` also end the walk.
+    """
+    if isinstance(error, (KeyboardInterrupt, SystemExit)):
+        lib.reclaim_stop_walk()
+    outcome = _under_way.get(get_ident())
+    if outcome is not None:
+        outcome.add(number, error)
+        return
+    message = "Exception ignored in a walk that was not started from Python"
+    sys.unraisablehook(
+        sys.UnraisableHookArgs(
+            (type(error), error, error.__traceback__, message, callback)
+        )
+    )
+
+
+def run(call: Callable[..., Any], *args: object) -> Any:
+    """Return ``call(*args)``, a walk, or raise what its callbacks raised."""
+    with Outcome() as outcome:
+        result = call(*args)
+    outcome.deliver(result)
+    return result

@@ -1,0 +1,363 @@
+"""``Domain``: a machine, with its nodes, its shrinkers and its counters."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import warnings
+from typing import TYPE_CHECKING, Any, Self
+
+from shrinker import _outcome
+from shrinker._ffi import ffi, lib
+from shrinker.errors import CallbackErrors, ShrinkerError, check_int
+from shrinker.gfp import GFP
+from shrinker.tracing import Trace
+from shrinker.values import DEF_PRIORITY, SHRINK_MAX_PRIORITY, ULONG_MAX
+
+if TYPE_CHECKING:
+    import weakref
+    from collections.abc import Callable
+
+    from shrinker.builder import ShrinkerRegistration
+
+__all__ = ["Domain", "DomainStatistics", "ReclaimResult", "default_domain"]
+
+UINT_MAX = 2**32 - 1
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class DomainStatistics:
+    """What happened in a domain so far."""
+
+    walks: int
+    """Walks over all shrinkers."""
+    passes: int
+    """Passes that got past the count."""
+    scan_calls: int
+    """Scan calls that were accounted."""
+    slabs_scanned: int
+    """Objects scanned, modulo 2**64; the kernel's vm event SLABS_SCANNED."""
+    freed: int
+    """Objects freed, modulo 2**64."""
+    stalled: int
+    """Passes that were ended because they made no progress."""
+    nested: int
+    """Reclaims refused because their thread was in a callback."""
+    host_entries: int
+    """How often walks took the GIL; once for each that met a Python shrinker."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ReclaimResult:
+    """What came of ``Domain.reclaim``."""
+
+    nr_reclaimed: int
+    """Objects freed, modulo 2**64."""
+    nr_scanned: int
+    """Objects scanned, modulo 2**64."""
+    passes: int
+    """Passes that got past the count."""
+    priority: int
+    """The last priority that was walked; 0 is the most urgent."""
+
+
+class Domain:
+    """A machine with ``nr_nodes`` memory nodes and shrinkers of its own.
+
+    A context manager; ``close()`` closes what is still registered.  Methods of
+    a closed domain raise ``ShrinkerError``.
+
+    ``stall_limit`` is how many fruitless scan calls end a pass
+    (docs/specification.md, "Where we protect the user"); 0 turns the guard off.
+
+    Raises ``ValueError`` and ``TypeError`` for bad arguments, ``MemoryError``.
+    """
+
+    # Invariants: `_c` is a reclaim_domain that this object holds, to its end;
+    # `_registrations` has each registration that is neither closed nor dead,
+    # in order of registration.
+    _c: Any = ffi.NULL
+    _is_default = False
+
+    def __init__(self, *, nr_nodes: int = 1, stall_limit: int = 1024) -> None:
+        check_int("nr_nodes", nr_nodes, 1, lib.RECLAIM_MAX_NODES)
+        check_int("stall_limit", stall_limit, 0, ULONG_MAX)
+        c_domain = lib.reclaim_domain_create(nr_nodes, stall_limit)
+        if c_domain == ffi.NULL:
+            raise MemoryError("no memory for a domain")
+        self._set_up(ffi.gc(c_domain, lib.reclaim_domain_put), nr_nodes)
+
+    def _set_up(self, c_domain: Any, nr_nodes: int) -> None:
+        self._c = c_domain
+        self._nr_nodes = nr_nodes
+        self._closed = False
+        self._registrations: dict[int, weakref.ref[ShrinkerRegistration[Any]]] = {}
+        self._labels: dict[str, int] = {}
+        self._lingering: list[object] = []
+        self._stalls_seen = 0
+
+    @property
+    def nr_nodes(self) -> int:
+        """Number of memory nodes."""
+        return self._nr_nodes
+
+    @property
+    def closed(self) -> bool:
+        """Whether ``close()`` was called."""
+        return self._closed
+
+    def __enter__(self) -> Self:
+        self._check_open()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self._is_default:
+            self.close()
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else f"{len(self.shrinkers())} shrinkers"
+        return f"<Domain nr_nodes={self._nr_nodes}, {state}>"
+
+    def close(self) -> None:
+        """Close every registration, waiting for running callbacks of each.
+
+        Idempotent.  Inside a callback it waits for nothing, as
+        ``ShrinkerRegistration.close`` says.  Raises ``ShrinkerError`` for the
+        default domain, which belongs to everybody.
+        """
+        if self._is_default:
+            raise ShrinkerError("the default domain cannot be closed")
+        self._closed = True
+        # Again, for what was being registered meanwhile.
+        while registrations := self._live():
+            for registration in registrations:
+                registration.close()
+        self._let_linger_go()
+
+    def shrink_slab(
+        self,
+        *,
+        gfp_mask: int = GFP.KERNEL,
+        nid: int = 0,
+        priority: int = DEF_PRIORITY,
+    ) -> int:
+        """Walk over all shrinkers once, in the order of their registration.
+
+        ``priority`` is 0 (most urgent) to 63; from 12 up little or nothing is
+        asked for.  Returns the number of objects freed, modulo 2**64.  Inside a
+        callback it returns 0 and does nothing.
+
+        Raises ``CallbackErrors`` after a walk whose callbacks raised,
+        ``KeyboardInterrupt`` and ``SystemExit`` as themselves, ``ValueError``
+        and ``TypeError`` for bad arguments before anything is called.
+        """
+        self._check_open()
+        self._check_nid(nid)
+        check_int("gfp_mask", gfp_mask, 0, UINT_MAX)
+        check_int("priority", priority, 0, SHRINK_MAX_PRIORITY)
+        freed = self._walk(
+            lib.reclaim_shrink_slab, int(gfp_mask), nid, ffi.NULL, priority
+        )
+        return int(freed)
+
+    def drop_slab(self) -> int:
+        """Walk all nodes at priority 0, again and again while it is worth it.
+
+        Each round has to free at least twice as much as the round before had
+        to.  Returns the number of objects freed in all rounds, modulo 2**64.
+        Raises as ``shrink_slab`` does.
+        """
+        self._check_open()
+        return int(self._walk(lib.reclaim_drop_slab))
+
+    def reclaim(
+        self,
+        nr_to_reclaim: int,
+        *,
+        gfp_mask: int = GFP.KERNEL,
+        nid: int | None = None,
+        priority: int = DEF_PRIORITY,
+    ) -> ReclaimResult:
+        """Walk at ``priority``, then more and more urgently down to 0.
+
+        Stops after the first priority at which ``nr_to_reclaim`` objects have
+        been freed in all; the walks of a priority are always completed, so that
+        no shrinker is spared for standing late.  ``nid`` None stands for all
+        nodes.  Raises as ``shrink_slab`` does, with a ``ReclaimResult``.
+        """
+        self._check_open()
+        check_int("nr_to_reclaim", nr_to_reclaim, 0, ULONG_MAX)
+        check_int("gfp_mask", gfp_mask, 0, UINT_MAX)
+        check_int("priority", priority, 0, SHRINK_MAX_PRIORITY)
+        if nid is not None:
+            self._check_nid(nid)
+        request = ffi.new(
+            "struct reclaim_request *",
+            (nr_to_reclaim, int(gfp_mask), -1 if nid is None else nid, priority),
+        )
+        c_result = ffi.new("struct reclaim_result *")
+
+        def result(_: object) -> ReclaimResult:
+            return ReclaimResult(
+                nr_reclaimed=c_result.nr_reclaimed,
+                nr_scanned=c_result.nr_scanned,
+                passes=c_result.passes,
+                priority=c_result.priority,
+            )
+
+        reclaimed = self._walk(lib.reclaim_run, request, c_result, convert=result)
+        assert isinstance(reclaimed, ReclaimResult)  # noqa: S101 - for the type checker
+        return reclaimed
+
+    def shrinkers(self) -> tuple[ShrinkerRegistration[Any], ...]:
+        """Return the registrations that are open, in the order of walks."""
+        return tuple(self._live())
+
+    def statistics(self) -> DomainStatistics:
+        """Return what happened so far.
+
+        Exact for the walks that have ended; parts of one under way may be
+        missing.  Also of a closed domain.
+        """
+        c = ffi.new("struct reclaim_statistics *")
+
+        # SAFETY: `_c` is held.
+        lib.reclaim_domain_get_statistics(self._c, c)
+        return DomainStatistics(
+            **{field.name: getattr(c, field.name) for field in _STATISTICS}
+        )
+
+    def report(self) -> str:
+        """Return a table of who holds what, was asked, scanned and freed.
+
+        Calls ``count_objects`` of each shrinker for each node.  A shrinker
+        whose callback raises shows ``?`` and keeps its other figures.
+        """
+        self._check_open()
+        rows = [("shrinker", "objects", "deferred", "passes", "scanned", "freed")]
+        nodes = range(self._nr_nodes)
+        for registration in self._live():
+            try:
+                objects = str(sum(registration.count(nid) for nid in nodes))
+                deferred = str(registration._deferred_everywhere())
+            except CallbackErrors:
+                objects = deferred = "?"
+            except ShrinkerError:
+                continue  # Closed meanwhile.
+            seen = registration.statistics()
+            rows.append(
+                (
+                    registration.name,
+                    objects,
+                    deferred,
+                    str(seen.passes),
+                    str(seen.scanned),
+                    str(seen.freed),
+                )
+            )
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        return "\n".join(
+            "  ".join(
+                cell.rjust(width) if i else cell.ljust(width)
+                for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+            ).rstrip()
+            for row in rows
+        )
+
+    def trace(self, *, limit: int = 1_000_000) -> Trace:
+        """Record the trace events of the passes that run meanwhile.
+
+        A context manager that yields an iterable of ``ShrinkSlabStart`` and
+        ``ShrinkSlabEnd``.  At most ``limit`` events are kept, further ones are
+        counted as ``lost``.  A domain has one trace at a time: entering a
+        second one raises ``ShrinkerError``.
+        """
+        self._check_open()
+        check_int("limit", limit, 1, ULONG_MAX)
+        return Trace(self._c, limit, self._labels)
+
+    # --- for the floors above ---------------------------------------------
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ShrinkerError("the domain is closed")
+
+    def _check_nid(self, nid: object) -> None:
+        if not isinstance(nid, int) or isinstance(nid, bool):
+            raise TypeError(f"nid must be an int, not {type(nid).__name__}")
+        if not 0 <= nid < self._nr_nodes:
+            raise ValueError(
+                f"unknown node {nid}: the domain's nodes are 0 to {self._nr_nodes - 1}"
+            )
+
+    def _live(self) -> list[ShrinkerRegistration[Any]]:
+        found = (reference() for reference in list(self._registrations.values()))
+        return [registration for registration in found if registration is not None]
+
+    def _label(self, scan_function: str) -> int:
+        """Return the number that stands for a scan callback's name in events."""
+        return self._labels.setdefault(scan_function, len(self._labels) + 1)
+
+    def _linger(self, needed: object) -> None:
+        """Keep what native callbacks need until the last of them is over."""
+        self._lingering.append(needed)
+
+    def _let_linger_go(self) -> None:
+        pending = self._lingering
+        if not pending:
+            return
+        # Taken away before looking: what comes later is not in `pending`.
+        self._lingering = []
+        if lib.reclaim_domain_nr_lingering(self._c):
+            self._lingering.extend(pending)
+
+    def _walk(
+        self,
+        walk: Callable[..., Any],
+        *args: object,
+        convert: Callable[[Any], object] = int,
+    ) -> object:
+        """Run a C function that walks, with everything that belongs around it."""
+        with _outcome.Outcome() as outcome:
+            # SAFETY: `_c` is held, and arguments were checked.
+            result = convert(walk(self._c, *args))
+        if self._lingering:
+            self._let_linger_go()
+        if lib.reclaim_domain_nr_stalled(self._c) != self._stalls_seen:
+            self._warn_of_stalls()
+        outcome.deliver(result)
+        return result
+
+    def _warn_of_stalls(self) -> None:
+        self._stalls_seen = lib.reclaim_domain_nr_stalled(self._c)
+        for registration in self._live():
+            if registration._first_stall():
+                warnings.warn(
+                    f"shrinker {registration.name!r} made no progress: a pass was"
+                    " ended by the domain's stall limit",
+                    RuntimeWarning,
+                    stacklevel=4,
+                )
+
+
+_STATISTICS = dataclasses.fields(DomainStatistics)
+_default_lock = threading.Lock()
+_default: list[Domain] = []
+
+
+def default_domain() -> Domain:
+    """Return the domain behind the kernel-named C functions.
+
+    One node, the default stall limit; the same object every time.  It cannot be
+    closed.
+    """
+    with _default_lock:
+        if not _default:
+            c_domain = lib.reclaim_default_domain()
+            if c_domain == ffi.NULL:
+                raise MemoryError("no memory for the default domain")
+            domain = Domain.__new__(Domain)
+            domain._set_up(c_domain, lib.reclaim_domain_nr_nodes(c_domain))
+            domain._is_default = True
+            _default.append(domain)
+        return _default[0]

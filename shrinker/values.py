@@ -1,0 +1,226 @@
+"""What callbacks return: ``CountObjects`` and ``ScanObjects``.
+
+Two types, so that the special values of one cannot stand for the other's:
+EMPTY belongs to counting, STOP to scanning.  Small values are interned, for a
+callback runs in a microsecond and an object costs a tenth of one.
+"""
+
+from __future__ import annotations
+
+import enum
+import functools
+from typing import Any, ClassVar, Final, NoReturn, Self
+
+from shrinker._ffi import lib
+
+__all__ = [
+    "DEFAULT_SEEKS",
+    "DEF_PRIORITY",
+    "SHRINK_BATCH",
+    "SHRINK_MAX_PRIORITY",
+    "ULONG_MAX",
+    "CountObjects",
+    "ScanObjects",
+    "ShrinkerFlags",
+    "count_value",
+    "scan_value",
+]
+
+DEFAULT_SEEKS: Final[int] = lib.DEFAULT_SEEKS
+"""Cost of recreating an object where the owner says nothing."""
+SHRINK_BATCH: Final[int] = lib.SHRINK_BATCH
+"""Objects in one scan call where the owner says nothing."""
+DEF_PRIORITY: Final[int] = lib.DEF_PRIORITY
+"""Where reclaim starts; 0 is the most urgent."""
+SHRINK_MAX_PRIORITY: Final[int] = lib.SHRINK_MAX_PRIORITY
+"""The largest priority that is accepted."""
+
+ULONG_MAX: Final = 2**64 - 1
+"""The largest number of the core, an unsigned long."""
+_INTERNED: Final = 4096
+
+
+class ShrinkerFlags(enum.IntFlag):
+    """What a shrinker is aware of (docs/specification.md, "Interface")."""
+
+    NUMA_AWARE = lib.SHRINKER_NUMA_AWARE
+    """One deferred counter for each node."""
+    MEMCG_AWARE = lib.SHRINKER_MEMCG_AWARE
+    """Objects belong to memory cgroups; dropped where a domain has none."""
+    NONSLAB = lib.SHRINKER_NONSLAB
+    """Called even where kernel-memory accounting is off."""
+
+
+@functools.total_ordering
+class _Value:
+    """A number from 0 to 2**64 - 1; immutable, hashable, ordered."""
+
+    # Invariants: `value` is set once, by `_make`, before anyone else sees the
+    # object; `_interned` holds `_make(n)` at each index n.
+    __slots__ = ("value",)
+
+    value: int
+    _interned: ClassVar[tuple[Any, ...]]
+    _names: ClassVar[dict[int, str]]
+
+    def __new__(cls, *_: object) -> Self:
+        raise TypeError(f"{cls.__name__} is made by its class methods")
+
+    @classmethod
+    def _make(cls, value: int) -> Self:
+        self = object.__new__(cls)
+        object.__setattr__(self, "value", value)
+        return self
+
+    def __setattr__(self, name: str, _: object) -> NoReturn:
+        raise AttributeError(f"{type(self).__name__}.{name} cannot be changed")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"{type(self).__name__}.{name} cannot be changed")
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return self.value == other.value
+
+    def __lt__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return self.value < other.value
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.value))
+
+    def __repr__(self) -> str:
+        name = self._names.get(self.value)
+        if name is not None:
+            return f"{type(self).__name__}.{name}"
+        return f"{type(self).__name__}({self.value})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (type(self), self.value)
+
+
+def _restore(cls: type[_Value], value: int) -> _Value:
+    return cls._make(value)
+
+
+class CountObjects(_Value):
+    """How many objects a shrinker could free now.
+
+    The arithmetic of a pass is exact for counts below 2**61 (2**60.4 with
+    ``seeks`` 1).  From 2**62 its doubling wraps and nothing at all is scanned,
+    which includes ``MAX``; see docs/specification.md, "Consequences worth
+    knowing".
+    """
+
+    __slots__ = ()
+
+    EMPTY: ClassVar[CountObjects]
+    """There are no objects.  In a memory cgroup the shrinker is not asked again
+    until an object is added.  Not the same as a count of 0, which means that
+    the number is not known, or that the shrinker is to be left out this time."""
+    MAX: ClassVar[CountObjects]
+    """The largest count, 2**63 - 1.  It doubles without overflow as an unsigned
+    number; the pass doubles signed ones, and so reclaims nothing from it."""
+
+    @classmethod
+    def new(cls, count: int) -> CountObjects:
+        """Say that ``count`` objects *can* be freed.
+
+        It is an estimate of what a scan could free, made without waiting, and
+        no report of anything freed: ``ScanObjects`` is that.  Objects that are
+        in use and will not go do not belong into it.
+
+        Counts above ``MAX`` become ``MAX``, silently: an estimate that large
+        means "very many" whatever its digits, a callback in the middle of
+        reclaim has nobody to report an error to, and without the bound a large
+        count could turn into the special value EMPTY.
+
+        0 stays 0, "not known"; it is not turned into EMPTY.
+
+        Raises ``ValueError`` for a negative count, ``TypeError`` for anything
+        but an ``int``.
+        """
+        if type(count) is int and 0 <= count < _INTERNED:
+            return cls._interned[count]  # type: ignore[no-any-return]
+        return cls._make(min(_check("count", count), cls.MAX.value))
+
+
+class ScanObjects(_Value):
+    """How many objects a scan call freed."""
+
+    __slots__ = ()
+
+    STOP: ClassVar[ScanObjects]
+    """No progress can be made now, say because a lock is taken and waiting for
+    it could deadlock.  Ends the pass; nothing of this call is accounted, and
+    the work is put off to later passes."""
+    MAX: ClassVar[ScanObjects]
+    """The largest number, 2**64 - 2: the one above is STOP."""
+
+    @classmethod
+    def from_count(cls, count: int) -> ScanObjects:
+        """Say that ``count`` objects were freed.
+
+        Numbers above ``MAX`` become ``MAX``, so that none turns into STOP.
+
+        Raises ``ValueError`` for a negative number, ``TypeError`` for anything
+        but an ``int``.
+        """
+        if type(count) is int and 0 <= count < _INTERNED:
+            return cls._interned[count]  # type: ignore[no-any-return]
+        return cls._make(min(_check("count", count), cls.MAX.value))
+
+
+def _check(name: str, value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{name} must be an int, not {type(value).__name__}")
+    if value < 0:
+        raise ValueError(f"{name} must not be negative, but is {value}")
+    return int(value)
+
+
+def _finish(cls: Any, **special: int) -> None:
+    cls._names = {value: name for name, value in special.items()}
+    for name, value in special.items():
+        setattr(cls, name, cls._make(value))
+    cls._interned = tuple(cls._make(value) for value in range(_INTERNED))
+
+
+_finish(CountObjects, EMPTY=lib.SHRINK_EMPTY, MAX=ULONG_MAX // 2)
+_finish(ScanObjects, STOP=lib.SHRINK_STOP, MAX=lib.SHRINK_STOP - 1)
+
+
+def count_value(result: object) -> int:
+    """Return what the core is told for the result of ``count_objects``.
+
+    Raises as ``CountObjects.new`` does, and ``TypeError`` for a ``ScanObjects``.
+    """
+    if isinstance(result, CountObjects):
+        return result.value
+    if isinstance(result, _Value):
+        raise TypeError(f"count_objects returned {result!r}, which scanning returns")
+    if isinstance(result, int) and not isinstance(result, bool):
+        return CountObjects.new(int(result)).value
+    raise TypeError(
+        "count_objects must return CountObjects or an int,"
+        f" not {type(result).__name__}"
+    )
+
+
+def scan_value(result: object) -> int:
+    """Return what the core is told for the result of ``scan_objects``.
+
+    Raises as ``ScanObjects.from_count`` does, and ``TypeError`` for a
+    ``CountObjects``.
+    """
+    if isinstance(result, ScanObjects):
+        return result.value
+    if isinstance(result, _Value):
+        raise TypeError(f"scan_objects returned {result!r}, which counting returns")
+    if isinstance(result, int) and not isinstance(result, bool):
+        return ScanObjects.from_count(int(result)).value
+    raise TypeError(
+        f"scan_objects must return ScanObjects or an int, not {type(result).__name__}"
+    )

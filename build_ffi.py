@@ -28,6 +28,7 @@ HEADERS = (
     "shrinker/trace_text.h",
     "trace_replay.h",
     "python_host.h",
+    "bench_callbacks.h",
 )
 # What the core calls in Python (csrc/python/python_host.c).
 CALLBACKS = """
@@ -40,7 +41,9 @@ extern "Python+C" {
 }
 """
 # A macro with a value and without arguments.
-CONSTANT = re.compile(r"#define ((?!SHRINKER_CDEF)(?:SHRINK|DEF|RECLAIM|TRACE|GFP|__GFP)\w*) \S")
+CONSTANT = re.compile(
+    r"#define ((?!SHRINKER_CDEF)(?:SHRINK|DEF|RECLAIM|TRACE|GFP|__GFP)\w*) \S"
+)
 
 
 def preprocess(*options: str) -> str:
@@ -68,7 +71,7 @@ ffibuilder.cdef(preprocess() + constants() + CALLBACKS)
 ffibuilder.set_source(
     "shrinker._shrinker",
     "".join(f"#include <{header}>\n" for header in HEADERS),
-    sources=["csrc/python/python_host.c"],
+    sources=["csrc/python/python_host.c", "csrc/python/bench_callbacks.c"],
     include_dirs=list(INCLUDES),
     # The stable ABI of the oldest Python that is supported: one wheel for all.
     define_macros=[("Py_LIMITED_API", "0x030b0000")],

@@ -55,7 +55,6 @@ struct walker {
 		_Atomic(uint64_t) scan_calls;
 		_Atomic(uint64_t) scanned;
 		_Atomic(uint64_t) freed;
-		_Atomic(uint64_t) stalled;
 		_Atomic(uint64_t) host_entries;
 	} counted;
 	struct walker *next;
@@ -80,6 +79,7 @@ struct trace_sink {
  * @stall_limit: see reclaim_domain_create()
  * @nr_nodes: constant
  * @nested: reclaims refused inside a callback
+ * @stalled: passes ended because they made no progress
  * @registry_lock: guards @last, @seq, @nr_registered, the links backwards, the
  *	linking and unlinking, and the names
  * @last: tail of the registry
@@ -117,6 +117,7 @@ struct reclaim_domain {
 
 	_Atomic(unsigned int) tracing;
 	_Atomic(uint64_t) nested;
+	_Atomic(uint64_t) stalled;
 	_Atomic(unsigned long) refs;
 	struct reclaim_domain *next_domain;
 

@@ -27,8 +27,8 @@ unsigned long reclaim_drop_slab(struct reclaim_domain *domain)
 
 	if (!walk)
 		return 0;
-	/* Each round has to free twice as much as the one before to be worth
-	 * another, so that caches which refill themselves end this as well. */
+	/* What a round must free to be worth another doubles from round to
+	 * round, so that caches which refill themselves end this as well. */
 	do {
 		freed = walk_nodes(walk, GFP_KERNEL, -1, 0);
 		total += freed;

@@ -532,14 +532,11 @@ unsigned long reclaim_domain_nr_lingering(struct reclaim_domain *domain)
 	return nr;
 }
 
-uint64_t reclaim_domain_nr_stalled(struct reclaim_domain *domain)
+const volatile uint64_t *reclaim_domain_stalled(struct reclaim_domain *domain)
 {
-	struct walker *walk;
-	uint64_t nr = 0;
-
-	for (walk = atomic_load(&domain->walkers); walk; walk = walk->next)
-		nr += atomic_load(&walk->counted.stalled);
-	return nr;
+	_Static_assert(sizeof(domain->stalled) == sizeof(uint64_t),
+		       "an atomic word is a word");
+	return (const volatile uint64_t *)&domain->stalled;
 }
 
 void reclaim_domain_get_statistics(struct reclaim_domain *domain,
@@ -549,13 +546,13 @@ void reclaim_domain_get_statistics(struct reclaim_domain *domain,
 
 	memset(statistics, 0, sizeof(*statistics));
 	statistics->nested = atomic_load(&domain->nested);
+	statistics->stalled = atomic_load(&domain->stalled);
 	for (walk = atomic_load(&domain->walkers); walk; walk = walk->next) {
 		statistics->walks += atomic_load(&walk->counted.walks);
 		statistics->passes += atomic_load(&walk->counted.passes);
 		statistics->scan_calls += atomic_load(&walk->counted.scan_calls);
 		statistics->slabs_scanned += atomic_load(&walk->counted.scanned);
 		statistics->freed += atomic_load(&walk->counted.freed);
-		statistics->stalled += atomic_load(&walk->counted.stalled);
 		statistics->host_entries +=
 			atomic_load(&walk->counted.host_entries);
 	}

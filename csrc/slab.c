@@ -90,11 +90,10 @@ static inline void count_pass(struct walker *walk, struct shrinker *shrinker,
 				  memory_order_relaxed);
 }
 
-static __attribute__((noinline)) void count_stall(struct walker *walk,
-						  struct shrinker *shrinker)
+static __attribute__((noinline)) void count_stall(struct shrinker *shrinker)
 {
-	counter_add(&walk->counted.stalled, 1);
 	atomic_fetch_add(&shrinker->counted.stalled, 1);
+	atomic_fetch_add(&shrinker->domain->stalled, 1);
 }
 
 /**
@@ -152,7 +151,7 @@ unsigned long do_shrink_slab(struct walker *walk, struct shrink_control *sc,
 		/* A kernel would go on for ever with some callbacks. */
 		if (unlikely(before <= 0 || total_scan >= before) &&
 		    ++fruitless == domain->stall_limit) {
-			count_stall(walk, shrinker);
+			count_stall(shrinker);
 			break;
 		}
 	}

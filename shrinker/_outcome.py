@@ -8,15 +8,11 @@ its exceptions go to ``sys.unraisablehook``, as those of finalisers do.
 
 from __future__ import annotations
 
-import sys
 from threading import get_ident
-from typing import TYPE_CHECKING, Any
+from typing import Self
 
 from shrinker._ffi import lib
 from shrinker.errors import CallbackErrors, ShrinkerError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 __all__ = ["Outcome", "report"]
 
@@ -34,7 +30,7 @@ class Outcome:
         self._rest: dict[int, int] = {}
         self._interrupt: BaseException | None = None
 
-    def __enter__(self) -> Outcome:
+    def __enter__(self) -> Self:
         self._thread = get_ident()
         # A reclaim inside a callback is refused by the core, but direct counts
         # and scans may nest.
@@ -87,7 +83,21 @@ class Outcome:
         raise self._interrupt from group
 
 
-def report(number: int, error: BaseException, callback: object) -> None:
+class _Unraisable:
+    """Hands an exception to ``sys.unraisablehook`` by raising it in a finaliser.
+
+    The interpreter offers no other way from Python: the hook wants an argument
+    that only it can make.
+    """
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    def __del__(self) -> None:
+        raise self.error
+
+
+def report(number: int, error: BaseException) -> None:
     """Leave what a callback of shrinker ``number`` raised for the walk's starter.
 
     ``KeyboardInterrupt`` and ``SystemExit`` also end the walk.
@@ -98,17 +108,4 @@ def report(number: int, error: BaseException, callback: object) -> None:
     if outcome is not None:
         outcome.add(number, error)
         return
-    message = "Exception ignored in a walk that was not started from Python"
-    sys.unraisablehook(
-        sys.UnraisableHookArgs(
-            (type(error), error, error.__traceback__, message, callback)
-        )
-    )
-
-
-def run(call: Callable[..., Any], *args: object) -> Any:
-    """Return ``call(*args)``, a walk, or raise what its callbacks raised."""
-    with Outcome() as outcome:
-        result = call(*args)
-    outcome.deliver(result)
-    return result
+    _Unraisable(error)

@@ -115,18 +115,18 @@ def forget(number: int) -> None:
     _records.pop(number, None)
 
 
-def _raised(number: int, callback: object, error: BaseException) -> None:
+def _raised(number: int, error: BaseException) -> None:
     # Without the trampoline's own frame, which would keep the private data.
     if error.__traceback__ is not None:
         error.__traceback__ = error.__traceback__.tb_next
-    _outcome.report(number, error, callback)
+    _outcome.report(number, error)
 
 
 def _escaped(
     _type: type[BaseException], error: BaseException, _traceback: TracebackType
 ) -> None:
     """Take what was raised around a trampoline's body, by a signal handler say."""
-    _outcome.report(0, error, None)
+    _outcome.report(0, error)
 
 
 @ffi.def_extern(error=0, onerror=_escaped)  # type: ignore[untyped-decorator]
@@ -151,7 +151,7 @@ def shrinker_py_count(number: int, nid: int, gfp_mask: int) -> int:
             value = count_value(result)
     except BaseException as error:  # noqa: BLE001 - nothing may enter C
         expire(control)
-        _raised(number, record.count_objects, error)
+        _raised(number, error)
         return 0
     if getrefcount(control) == _UNSHARED:
         _spare.append(control)
@@ -188,12 +188,10 @@ def shrinker_py_scan(
             c_nr_scanned[0] = control._nr_scanned
     except BaseException as error:  # noqa: BLE001 - nothing may enter C
         expire(control)
-        _raised(number, record.scan_objects, error)
+        _raised(number, error)
         return _STOP
     if getrefcount(control) == _UNSHARED:
         _spare.append(control)
     else:
         expire(control)
     return value
-
-

@@ -23,9 +23,7 @@ __all__ = ["ShrinkerBuilder", "ShrinkerRegistration", "ShrinkerStatistics"]
 T = TypeVar("T")
 S = TypeVar("S", bound="Shrinker")
 
-_SETTABLE = (
-    ShrinkerFlags.NUMA_AWARE | ShrinkerFlags.MEMCG_AWARE | ShrinkerFlags.NONSLAB
-)
+_SETTABLE = ShrinkerFlags.NUMA_AWARE | ShrinkerFlags.MEMCG_AWARE | ShrinkerFlags.NONSLAB
 _NO_FLAGS = ShrinkerFlags(0)
 
 
@@ -58,8 +56,8 @@ class ShrinkerBuilder:
     None is the default domain.
     """
 
-    # Invariants: `_c` is a shrinker that nobody else knows, or NULL once it was
-    # freed or given to a registration.
+    # Invariants: `_c` owns a shrinker that nobody else knows, or is NULL once
+    # that was given up or given to a registration.
     _c: Any = ffi.NULL
 
     def __init__(
@@ -82,7 +80,8 @@ class ShrinkerBuilder:
         c_shrinker = lib.reclaim_shrinker_alloc(domain._c, int(flags), c_name)
         if c_shrinker == ffi.NULL:
             raise MemoryError("no memory for a shrinker")
-        self._c = c_shrinker
+        # Nobody waits in a destructor; the last running callback frees.
+        self._c = ffi.gc(c_shrinker, lib.shrinker_free_nowait)
         self._name = name
 
     @classmethod
@@ -103,20 +102,13 @@ class ShrinkerBuilder:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def __del__(self) -> None:
-        self.close()
-
     def __repr__(self) -> str:
         state = "used up" if self._c == ffi.NULL else f"{self._name!r}"
         return f"<ShrinkerBuilder {state}>"
 
     def close(self) -> None:
         """Free the shrinker, unless it was registered.  Idempotent."""
-        # Taken before it is used, so that two threads cannot free it twice.
-        c_shrinker, self._c = self._c, ffi.NULL
-        if c_shrinker != ffi.NULL:
-            # SAFETY: never registered, so nobody else has the pointer.
-            lib.shrinker_free(c_shrinker)
+        self._c = ffi.NULL
 
     @property
     def name(self) -> str:
@@ -238,14 +230,15 @@ class ShrinkerRegistration(Generic[T]):
     callbacks raises ``ShrinkerError``.
     """
 
-    # Invariants: `_c` is a shrinker that stays allocated as long as this object
-    # lives.  `_record` is set from registration to closing where the callbacks
-    # are Python; the table of numbers holds it weakly, running trampolines
-    # strongly, nobody else.  `_needed` is set as long where they are native.
-    _c: Any = ffi.NULL
+    # Invariants: `_c` owns the shrinker, which stays allocated until this object
+    # is gone for good (a finaliser may bring it back), registered or not.
+    # `_record` is set from registration to closing where the callbacks are Python;
+    # the table of numbers holds it weakly, running trampolines strongly, nobody
+    # else.  `_needed` is set as long where they are native.
     _closed = True
     _number: int | None = None
 
+    _c: Any
     _domain: Domain
     _key: int
     _record: Record | None
@@ -281,7 +274,7 @@ class ShrinkerRegistration(Generic[T]):
         domain._registrations[self._key] = weakref.ref(self)
         self._closed = False
 
-        # SAFETY: callbacks are set; `_c` is ours until `__del__`.
+        # SAFETY: callbacks are set, and `_c` is ours.
         lib.shrinker_register(c_shrinker)
         if domain._closed:
             self.close()
@@ -298,24 +291,15 @@ class ShrinkerRegistration(Generic[T]):
     def __del__(self) -> None:
         # Waits for nothing and takes no lock that is held while Python runs:
         # this may be any thread at any point.
-        c_shrinker, self._c = self._c, ffi.NULL
-        if c_shrinker == ffi.NULL:
+        if self._closed:
             return
-        unclosed = not self._closed
-        self._closed = True
-        if self._number is not None:
-            forget(self._number)
-        self._domain._registrations.pop(self._key, None)
-        needed = self._needed
-        name = _name(c_shrinker) if unclosed else ""
-
-        # SAFETY: the last use of the pointer.
-        if not lib.shrinker_free_nowait(c_shrinker) and needed is not None:
-            self._domain._linger(needed)
-        if unclosed:
-            warnings.warn(
-                f"unclosed shrinker {name!r}", ResourceWarning, source=self, stacklevel=2
-            )
+        self._close(wait=False)
+        warnings.warn(
+            f"unclosed shrinker {self.name!r}",
+            ResourceWarning,
+            source=self,
+            stacklevel=2,
+        )
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "open"
@@ -329,12 +313,13 @@ class ShrinkerRegistration(Generic[T]):
         waits for nothing: the shrinker is unregistered at once, and the last of
         its running callbacks lets the private data go.  Idempotent.
         """
-        if self._closed and self._record is None and self._needed is None:
-            return
+        self._close(wait=True)
+
+    def _close(self, *, wait: bool) -> None:
         self._closed = True
 
         # SAFETY: `_c` stays allocated as long as we live.
-        idle = lib.shrinker_unregister(self._c, True)
+        idle = lib.shrinker_unregister(self._c, wait)
         if self._number is not None:
             forget(self._number)
         self._domain._registrations.pop(self._key, None)

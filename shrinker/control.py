@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
+from typing import Self
 
 from shrinker.errors import ShrinkerError, check_int
 from shrinker.gfp import GFP
@@ -28,7 +28,7 @@ class ShrinkControl:
     _nr_scanned: int
     _nr_to_scan: int
 
-    def __new__(cls) -> NoReturn:  # type: ignore[misc]
+    def __new__(cls) -> Self:
         """Refuse: walks make these."""
         raise TypeError("a ShrinkControl is made by walks")
 
@@ -130,5 +130,5 @@ def expire(control: ShrinkControl) -> None:
     for name in ShrinkControl.__slots__:
         try:
             delattr(control, name)
-        except AttributeError:  # noqa: PERF203 - four names
+        except AttributeError:
             continue

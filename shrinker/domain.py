@@ -94,6 +94,7 @@ class Domain:
         self._registrations: dict[int, weakref.ref[ShrinkerRegistration[Any]]] = {}
         self._labels: dict[str, int] = {}
         self._lingering: list[object] = []
+        self._c_stalled = lib.reclaim_domain_stalled(c_domain)
         self._stalls_seen = 0
 
     @property
@@ -168,7 +169,8 @@ class Domain:
         Raises as ``shrink_slab`` does.
         """
         self._check_open()
-        return int(self._walk(lib.reclaim_drop_slab))
+        freed = self._walk(lib.reclaim_drop_slab)
+        return int(freed)
 
     def reclaim(
         self,
@@ -205,8 +207,9 @@ class Domain:
                 priority=c_result.priority,
             )
 
-        reclaimed = self._walk(lib.reclaim_run, request, c_result, convert=result)
-        assert isinstance(reclaimed, ReclaimResult)  # noqa: S101 - for the type checker
+        reclaimed: ReclaimResult = self._walk(
+            lib.reclaim_run, request, c_result, convert=result
+        )
         return reclaimed
 
     def shrinkers(self) -> tuple[ShrinkerRegistration[Any], ...]:
@@ -315,21 +318,21 @@ class Domain:
         self,
         walk: Callable[..., Any],
         *args: object,
-        convert: Callable[[Any], object] = int,
-    ) -> object:
+        convert: Callable[[Any], Any] = int,
+    ) -> Any:
         """Run a C function that walks, with everything that belongs around it."""
         with _outcome.Outcome() as outcome:
             # SAFETY: `_c` is held, and arguments were checked.
             result = convert(walk(self._c, *args))
         if self._lingering:
             self._let_linger_go()
-        if lib.reclaim_domain_nr_stalled(self._c) != self._stalls_seen:
+        if self._c_stalled[0] != self._stalls_seen:
             self._warn_of_stalls()
         outcome.deliver(result)
         return result
 
     def _warn_of_stalls(self) -> None:
-        self._stalls_seen = lib.reclaim_domain_nr_stalled(self._c)
+        self._stalls_seen = self._c_stalled[0]
         for registration in self._live():
             if registration._first_stall():
                 warnings.warn(

@@ -38,7 +38,7 @@ class StallError(ShrinkerError):
         return type(self), (*self.args, self.partial)
 
 
-class CallbackErrors(ShrinkerError, BaseExceptionGroup[Exception]):
+class CallbackErrors(ShrinkerError, BaseExceptionGroup[Exception]):  # noqa: N818
     """Callbacks raised; the walk went on with the other shrinkers.
 
     ``exceptions`` has the first exception of each shrinker, with a note that
@@ -51,6 +51,7 @@ class CallbackErrors(ShrinkerError, BaseExceptionGroup[Exception]):
     def __new__(
         cls, message: str, exceptions: Sequence[Exception], result: object = None
     ) -> Self:
+        """Make a group that also knows the walk's result."""
         self = BaseExceptionGroup.__new__(cls, message, exceptions)
         self.result = result
         return self

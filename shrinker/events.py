@@ -4,7 +4,8 @@
 ``shrinker.trace`` reads them from recordings of real kernels.  ``str(event)``
 is the text that a kernel of today prints after the event's name, so that
 everything written here can be read back (docs/specification.md, "Trace
-events").
+events").  Newer kernels name the task and the memory cgroup too: an event that
+was read from one of them has ``pid`` and ``memcg_id``, and prints them.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ class ShrinkSlabStart:
     total_scan: int
     """Objects that the pass wants to scan, signed."""
     priority: int
+    pid: int | None = None
+    memcg_id: int | None = None
 
     name = "mm_shrink_slab_start"
 
@@ -42,7 +45,7 @@ class ShrinkSlabStart:
         # The kernel prints delta through a signed conversion.
         delta = self.delta - (1 << 64) if self.delta >> 63 else self.delta
         return (
-            f"{self.scan_function} {self.pointer:016x}: nid: {self.nid}"
+            f"{self.scan_function} {self.pointer:016x}: nid: {self.nid}{_task(self)}"
             f" objects to shrink {self.nr} gfp_flags {format_gfp(self.gfp_mask)}"
             f" cache items {self.freeable} delta {delta}"
             f" total_scan {self.total_scan} priority {self.priority}"
@@ -64,12 +67,20 @@ class ShrinkSlabEnd:
     """Objects that were left to scan, signed."""
     retval: int
     """Objects freed, cut to a signed 32-bit number."""
+    pid: int | None = None
+    memcg_id: int | None = None
 
     name = "mm_shrink_slab_end"
 
     def __str__(self) -> str:
         return (
-            f"{self.scan_function} {self.pointer:016x}: nid: {self.nid}"
+            f"{self.scan_function} {self.pointer:016x}: nid: {self.nid}{_task(self)}"
             f" unused scan count {self.nr} new scan count {self.new_nr}"
             f" total_scan {self.total_scan} last shrinker return val {self.retval}"
         )
+
+
+def _task(event: ShrinkSlabStart | ShrinkSlabEnd) -> str:
+    if event.memcg_id is None:
+        return ""
+    return f" pid: {event.pid} memcg_id: {event.memcg_id}"

@@ -204,8 +204,7 @@ def count_value(result: object) -> int:
     if isinstance(result, int) and not isinstance(result, bool):
         return CountObjects.new(int(result)).value
     raise TypeError(
-        "count_objects must return CountObjects or an int,"
-        f" not {type(result).__name__}"
+        f"count_objects must return CountObjects or an int, not {type(result).__name__}"
     )
 
 

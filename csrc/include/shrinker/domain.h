@@ -158,9 +158,13 @@ bool reclaim_in_callback(void);
 unsigned long reclaim_domain_nr_lingering(struct reclaim_domain *domain);
 
 /**
- * reclaim_domain_nr_stalled - passes ended because they made no progress
+ * reclaim_domain_stalled - where the domain counts passes without progress
+ *
+ * For callers to whom a call is dear.  Another thread's count may be seen late.
+ *
+ * Return: valid as long as the domain; to be read only.
  */
-uint64_t reclaim_domain_nr_stalled(struct reclaim_domain *domain);
+const volatile uint64_t *reclaim_domain_stalled(struct reclaim_domain *domain);
 
 /**
  * reclaim_domain_get_statistics - what happened so far

@@ -1,0 +1,127 @@
+# The commands of this project.  `make test` and `make bench` need a C compiler,
+# Python 3.11 or later with venv, and a package index; everything else they make
+# themselves, in .venv.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(CURDIR)/$(VENV)/bin
+CC ?= cc
+# Options of `make bench`, such as BENCH=--fast.
+BENCH ?=
+RESULTS := bench-results
+STRESS_SECONDS ?= 2
+
+SOURCES := pyproject.toml setup.py build_ffi.py MANIFEST.in README.md LICENSE \
+	$(shell find csrc shrinker -name '*.[ch]' -o -name '*.py' -o -name '*.xz')
+
+# Tests run against what was installed, from a directory that is not ours.
+OUTSIDE := build/outside
+PYTEST = mkdir -p $(OUTSIDE) && cd $(OUTSIDE) && $(1) -c $(CURDIR)/pyproject.toml \
+	--rootdir $(CURDIR) -p no:cacheprovider -q $(2) $(CURDIR)/tests
+
+.PHONY: help
+help:
+	@echo 'make test       everything: style, types, C tests, Python tests, examples'
+	@echo 'make bench      the reclaim loop measured; BENCH=--fast for a short run'
+	@echo 'make test-core  the tests with nothing installed but cffi, pytest, setuptools'
+	@echo 'make test-dist  wheel and sdist: tag, stable ABI, tests of both'
+	@echo 'make check-c    the C tests under ASan+UBSan and TSan, gcc and clang'
+	@echo 'make example-c  a shrinker in the style of the kernel, built and run'
+	@echo 'make wheel      dist/*.whl'
+	@echo 'make clean      remove all that was made'
+
+# --- environments -------------------------------------------------------------
+
+# One marker for the tools, which change seldom, and one for the package.
+$(VENV)/tools: pyproject.toml
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/pip install -q --upgrade 'pip>=25.1'
+	$(BIN)/pip install -q --group test 'cffi>=1.17' 'setuptools>=77'
+	touch $@
+
+dist/built: $(VENV)/tools $(SOURCES)
+	rm -rf dist build/lib* build/bdist* build/temp* *.egg-info
+	$(BIN)/python -m build -q --no-isolation .
+	touch $@
+
+$(VENV)/installed: dist/built
+	$(BIN)/pip install -q --force-reinstall --no-deps dist/*.whl
+	$(BIN)/pip install -q "shrinker[cli,plot] @ file://$$(echo $(CURDIR)/dist/*.whl)"
+	touch $@
+
+.PHONY: wheel
+wheel: dist/built
+
+# --- tests --------------------------------------------------------------------
+
+.PHONY: test
+test: $(VENV)/installed lint types test-c example-c
+	$(call PYTEST,$(BIN)/pytest,$(PYTEST_OPTIONS))
+
+.PHONY: lint
+lint: $(VENV)/tools
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+.PHONY: types
+types: $(VENV)/installed
+	$(BIN)/mypy
+
+.PHONY: test-c
+test-c:
+	$(MAKE) -C csrc check CC=gcc STRESS_SECONDS=$(STRESS_SECONDS)
+
+.PHONY: example-c
+example-c: $(VENV)/installed
+	$(MAKE) -C csrc example \
+		INCLUDE="$$($(BIN)/python -c 'import shrinker; print(shrinker.get_include())')" \
+		LIBRARY="$$($(BIN)/python -c 'import shrinker; print(shrinker.get_library())')"
+
+# Compilers that are there; gcc is taken to be.
+COMPILERS := gcc $(if $(shell command -v clang),clang)
+
+.PHONY: check-c
+check-c:
+	set -e; for cc in $(COMPILERS); do \
+		$(MAKE) -C csrc check CC=$$cc SANITIZE=address,undefined \
+			STRESS_SECONDS=$(STRESS_SECONDS); \
+		$(MAKE) -C csrc check CC=$$cc SANITIZE=thread \
+			STRESS_SECONDS=$(STRESS_SECONDS); \
+		$(MAKE) -C csrc check CC=$$cc SANITIZE=thread \
+			CFLAGS=-DSHRINKER_NO_MEMBARRIER STRESS_SECONDS=$(STRESS_SECONDS); \
+	done
+
+# A venv of their own, so that nothing can be there by accident.
+.PHONY: test-core
+test-core: dist/built
+	$(PYTHON) -m venv --clear .venv-core
+	.venv-core/bin/pip install -q --upgrade 'pip>=25.1'
+	.venv-core/bin/pip install -q --group test-core 'setuptools>=77' dist/*.whl
+	.venv-core/bin/pip list
+	$(call PYTEST,$(CURDIR)/.venv-core/bin/pytest,-rs)
+
+.PHONY: test-dist
+test-dist: dist/built
+	ls dist
+	ls dist/*.whl | grep -q -- '-cp311-abi3-'
+	$(BIN)/abi3audit --strict --assume-minimum-abi3 3.11 dist/*.whl
+	rm -rf build/sdist && mkdir -p build/sdist
+	tar -xzf dist/*.tar.gz -C build/sdist --strip-components=1
+	$(PYTHON) -m venv --clear .venv-sdist
+	.venv-sdist/bin/pip install -q --upgrade 'pip>=25.1'
+	.venv-sdist/bin/pip install -q --group test-core dist/*.tar.gz
+	cd build && $(CURDIR)/.venv-sdist/bin/pytest -q -c sdist/pyproject.toml \
+		--rootdir sdist -p no:cacheprovider sdist/tests
+
+# --- measuring ----------------------------------------------------------------
+
+.PHONY: bench
+bench: $(VENV)/installed
+	mkdir -p $(RESULTS)
+	$(BIN)/shrinker bench -o $(RESULTS)/bench.json $(BENCH)
+
+.PHONY: clean
+clean:
+	rm -rf .venv .venv-core .venv-sdist build dist *.egg-info $(RESULTS) \
+		.mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +

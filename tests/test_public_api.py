@@ -1,0 +1,112 @@
+"""The names that others rely on."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import shrinker
+from shrinker import CallbackErrors, Domain, Shrinker, ShrinkerError, StallError
+
+NAMES = set(
+    """
+    DEFAULT_SEEKS SHRINK_BATCH DEF_PRIORITY GFP ShrinkerFlags CountObjects
+    ScanObjects ShrinkControl Shrinker ShrinkerBuilder ShrinkerRegistration
+    Domain default_domain run_pass PassResult ShrinkerError StallError
+    CallbackErrors get_include
+    """.split()  # noqa: SIM905 - one list of words
+)
+
+MEMBERS = {
+    "CountObjects": "new EMPTY MAX value",
+    "ScanObjects": "from_count STOP MAX value",
+    "Shrinker": "count_objects scan_objects",
+    "ShrinkControl": "nr_to_scan nr_scanned nid memcg gfp_mask reclaim_fs_allowed"
+    " reclaim_io_allowed",
+    "ShrinkerBuilder": "new_fmt set_seeks set_batch name flags id register"
+    " register_native",
+    "ShrinkerRegistration": "close private_data name seeks batch flags id domain closed"
+    " nr_deferred count scan rename statistics",
+    "Domain": "shrink_slab drop_slab reclaim shrinkers statistics report trace close",
+    "PassResult": "returned nr_deferred delta total_scan total_scan_left nr_before"
+    " nr_after scans",
+}
+
+
+def test_names() -> None:
+    """Everything that is promised is there, listed, and documented."""
+    assert set(shrinker.__all__) >= NAMES
+    for name in shrinker.__all__:
+        value = getattr(shrinker, name)
+        if inspect.isclass(value) or inspect.isfunction(value):
+            assert inspect.getdoc(value), name
+
+
+@pytest.mark.parametrize("cls", MEMBERS)
+def test_members(cls: str) -> None:
+    """Each class has the members that are promised."""
+    for member in MEMBERS[cls].split():
+        assert hasattr(getattr(shrinker, cls), member), member
+
+
+def test_constants() -> None:
+    """The constants are the kernel's."""
+    assert shrinker.DEFAULT_SEEKS == 2
+    assert shrinker.SHRINK_BATCH == 128
+    assert shrinker.DEF_PRIORITY == 12
+    assert shrinker.GFP.KERNEL == 0xCC0
+
+
+def test_errors() -> None:
+    """ShrinkerError is the root; CallbackErrors is also an exception group."""
+    assert issubclass(StallError, ShrinkerError)
+    assert issubclass(CallbackErrors, ShrinkerError)
+    assert issubclass(CallbackErrors, BaseExceptionGroup)
+
+
+def test_protocol() -> None:
+    """Shrinker can be asked whether an object has the two methods."""
+
+    class Cache:
+        def count_objects(self, sc: object) -> int:
+            return 0
+
+        def scan_objects(self, sc: object) -> int:
+            return 0
+
+    assert isinstance(Cache(), Shrinker)
+    assert not isinstance(object(), Shrinker)
+
+
+def test_walk_arguments_are_keywords() -> None:
+    """The arguments of walks are given by name."""
+    with Domain() as domain, pytest.raises(TypeError):
+        domain.shrink_slab(0xCC0, 0)  # type: ignore[misc]
+
+
+def test_c_files_are_shipped() -> None:
+    """get_include() and get_library() name what C programs need, and py.typed is
+    there for type checkers."""
+    include = Path(shrinker.get_include())
+    assert (include / "linux" / "shrinker.h").is_file()
+    assert (include / "shrinker" / "domain.h").is_file()
+    assert Path(shrinker.get_library()).is_file()
+    assert (Path(shrinker.__file__).parent / "py.typed").is_file()
+
+
+def test_import_starts_nothing() -> None:
+    """Importing starts no thread and needs nothing beside cffi."""
+    code = (
+        "import sys, threading, shrinker;"
+        "assert threading.active_count() == 1;"
+        "print(*sorted(m.partition('.')[0] for m in sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    for extra in ("click", "rich", "pyperf", "matplotlib", "numpy", "cffi.api"):
+        assert extra not in done.stdout.split()

@@ -1,0 +1,76 @@
+"""Caches that tests register."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from shrinker import (
+    CountObjects,
+    Domain,
+    ScanObjects,
+    ShrinkControl,
+    ShrinkerBuilder,
+    ShrinkerFlags,
+    ShrinkerRegistration,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+NO_FLAGS = ShrinkerFlags(0)
+
+
+class Cache:
+    """Holds a number of objects; frees what it is asked for."""
+
+    def __init__(self, objects: int) -> None:
+        self.objects = objects
+
+    def count_objects(self, sc: ShrinkControl) -> CountObjects:
+        return CountObjects.new(self.objects)
+
+    def scan_objects(self, sc: ShrinkControl) -> ScanObjects:
+        freed = min(self.objects, sc.nr_to_scan)
+        self.objects -= freed
+        return ScanObjects.from_count(freed)
+
+
+class Scripted:
+    """Calls the functions that it is given; by default full and idle."""
+
+    def __init__(
+        self,
+        count: Callable[[ShrinkControl], Any] = lambda sc: 100,
+        scan: Callable[[ShrinkControl], Any] = lambda sc: 0,
+    ) -> None:
+        self.count = count
+        self.scan = scan
+
+    def count_objects(self, sc: ShrinkControl) -> Any:
+        return self.count(sc)
+
+    def scan_objects(self, sc: ShrinkControl) -> Any:
+        return self.scan(sc)
+
+
+def register(
+    domain: Domain,
+    shrinker: Any,
+    *,
+    name: str = "cache",
+    seeks: int = 2,
+    batch: int = 0,
+    flags: ShrinkerFlags = NO_FLAGS,
+) -> ShrinkerRegistration[Any]:
+    """Register ``shrinker`` in ``domain``."""
+    builder = ShrinkerBuilder(name, flags=flags, domain=domain)
+    return builder.set_seeks(seeks).set_batch(batch).register(shrinker)
+
+
+def raiser(error: BaseException) -> Callable[[ShrinkControl], Any]:
+    """Return a callback that raises ``error``."""
+
+    def callback(sc: ShrinkControl) -> Any:
+        raise error
+
+    return callback

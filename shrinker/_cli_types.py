@@ -12,14 +12,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Number"]
 
-_POWER = re.compile(r"(-?)(\d{1,3})(?:\*\*|\^)(\d{1,3})(?:([+-])(\d+|0x[0-9a-f]+))?", re.I)
+_TERM = re.compile(
+    r"([+-]?)(0x[0-9a-f]{1,99}|[0-9]{1,99})(?:(?:\*\*|\^)([0-9]{1,3}))?", re.IGNORECASE
+)
 
 
-class Number(click.ParamType):
+class Number(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     """An integer from ``low`` to ``high``, in the ways in which large ones are written.
 
-    Decimal, 0x hexadecimal, with ``_`` or ``,`` between digits, a power and what
-    is added to it (``2**62-1``, ``2^62``), or one of ``names``.
+    Decimal or 0x hexadecimal, with ``_`` or ``,`` between digits, powers and sums
+    of these (``2**62-1``, ``2^62``), or one of ``names``.
     """
 
     name = "number"
@@ -47,22 +49,20 @@ class Number(click.ParamType):
                 ctx,
             )
         if not self._low <= number <= self._high:
-            self.fail(f"{number} is not {self._low} to {self._high}", param, ctx)
+            self.fail(f"{value} is not {self._low} to {self._high}", param, ctx)
         return number
 
     def _parse(self, value: str) -> int | None:
-        text = value.strip().replace(",", "").replace(" ", "")
+        text = re.sub(r"[,_\s]", "", value)
         if text.upper() in self._names:
             return self._names[text.upper()]
-        if power := _POWER.fullmatch(text):
-            minus, base, exponent, sign, more = power.groups()
-            number = int(base) ** int(exponent) * (-1 if minus else 1)
-            if more:
-                number += int(more, 0) * (-1 if sign == "-" else 1)
-            return number
-        try:
-            return int(text, 10) if not text.lower().lstrip("-").startswith("0x") else int(
-                text, 16
-            )
-        except ValueError:
-            return None
+        total, end = 0, 0
+        while term := _TERM.match(text, end):
+            sign, digits, exponent = term.groups()
+            if end and not sign:
+                return None
+            # In base 10 unless it says 0x: a leading 0 is no octal number.
+            number = int(digits, 16 if digits[1:2] in "xX" and digits[1:] else 10)
+            total += number ** int(exponent or 1) * (-1 if sign == "-" else 1)
+            end = term.end()
+        return total if text and end == len(text) else None

@@ -130,11 +130,21 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_precedes_damage_is_read(tmp_path: Path) -> None:
     """A compressed file that breaks off yields what was there, then raises."""
     data = (TRACES / "kswapd.txt.xz").read_bytes()
-    (tmp_path / "cut.xz").write_bytes(data[: len(data) // 2])
+    data = data[: len(data) // 2]
+    (tmp_path / "cut.xz").write_bytes(data)
     reader = TraceReader(tmp_path / "cut.xz")
     with pytest.raises(READ_ERRORS):
         list(reader)
-    assert reader.counts.starts > 500
+    whole_lines = lzma.LZMADecompressor().decompress(data).count(b"\n")
+    assert whole_lines > 1000
+    assert reader.counts.lines == whole_lines
+
+
+def test_last_line_needs_no_line_feed(tmp_path: Path) -> None:
+    """The last line of a file counts with and without its line feed."""
+    for ending in ("", "\n", "\r\n"):
+        (tmp_path / "file").write_text(f"{HEADER}{END.name}: {END}{ending}")
+        assert list(read_events(tmp_path / "file")) == [END]
 
 
 def test_missing_file_raises(tmp_path: Path) -> None:

@@ -157,6 +157,19 @@ def test_losses_are_counted(tmp_path: Path) -> None:
     assert result.exact == 70
 
 
+def test_recording_that_breaks_off(tmp_path: Path) -> None:
+    """What has not ended at the end is alone; the last line needs no line feed."""
+    with lzma.open(TRACES / "drop_caches.txt.xz", "rt") as file:
+        text = file.read()
+    path = tmp_path / "file"
+    path.write_text(text.rstrip("\n"))
+    assert replay_file(path).exact == 71
+    path.write_text(text.rstrip("\n").rpartition("\n")[0])
+    result = replay_file(path)
+    assert (result.exact, result.orphan_starts) == (70, 1)
+    assert "start without an end" in result.problems[0].reason
+
+
 @pytest.mark.parametrize(
     ("content", "error"),
     [
@@ -198,11 +211,15 @@ def test_unreadable_files_do_not_stop_others(tmp_path: Path) -> None:
 def test_problems_are_bounded(tmp_path: Path) -> None:
     """Problems beyond a limit are counted, not kept."""
     path = tmp_path / "file"
-    path.write_text("mm_shrink_slab_end: cut\n" * 5000)
+    lonely = (
+        "f 1: nid: 0 unused scan count 0 new scan count 0 total_scan 0"
+        " last shrinker return val 0\n"
+    )
+    path.write_text("mm_shrink_slab_end: cut\n" * 5000 + lonely * 100)
     result = replay_file(path)
-    assert result.malformed_lines == 5000
-    assert len(result.problems) == 1001
-    assert result.problems_omitted == 4000
+    assert (result.malformed_lines, result.orphan_ends) == (5000, 100)
+    assert len(result.problems) == 1000
+    assert result.problems_omitted == 4100
 
 
 def test_files_are_added_up() -> None:

@@ -1,0 +1,217 @@
+"""The command line: one function a command, which only reads its arguments.
+
+What a command needs is imported when it runs, so that ``--help`` is quick.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import sys
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from shrinker._cli_types import Number
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["cli"]
+
+
+def _version() -> str:
+    try:
+        return metadata.version("shrinker")
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(_version(), prog_name="shrinker")
+def cli() -> None:
+    """Measure, replay and explain the Linux memory shrinker."""
+
+
+@cli.command(short_help="Put recorded kernel traces through the core.")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def replay(files: tuple[str, ...], *, as_json: bool) -> None:
+    """Put every pass of recorded kernel traces through the C core.
+
+    FILE is a text trace of mm_shrink_slab_start and mm_shrink_slab_end as
+    ftrace or perf script print it: plain, gzip or xz, - for standard input.
+    Each file is one recording.
+
+    Shows how many passes come out exactly as recorded, which do not and why,
+    and what the passes say about each shrinker.  The exit code is 1 where a
+    file could not be read or holds no event of a shrinker.
+    """
+    from shrinker.trace.printing import print_json, print_replay, progress  # noqa: PLC0415
+    from shrinker.trace.replay import replay_files  # noqa: PLC0415
+
+    with progress(files) as advance:
+        result = replay_files(files, advance)
+    if as_json:
+        print_json(result)
+    else:
+        print_replay(result)
+    if not result.ok:
+        sys.exit(1)
+
+
+@cli.command(short_help="Measure the reclaim loop.")
+@click.option("--fast", is_flag=True, help="About 10 seconds instead of 80.")
+@click.option(
+    "--rounds",
+    type=click.IntRange(min=2),
+    help="At most so many rounds of all rows; 20, or 5 with --fast.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Where the result goes, in pyperf's JSON; bench-results/<time>.json.",
+)
+@click.option(
+    "--recording",
+    type=click.Path(exists=True, dir_okay=False),
+    metavar="FILE",
+    help="Take cache sizes, seeks and priorities from this trace, not from the one"
+    " in the package.",
+)
+@click.option(
+    "--plot",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="Where the plots go, as PATH.png and PATH.svg; beside the result.",
+)
+@click.option("--no-plot", is_flag=True, help="Draw nothing.")
+@click.option(
+    "--compare",
+    "compare_with",
+    type=click.Path(exists=True, dir_okay=False),
+    metavar="OLD.json",
+    help="Name the rows that are slower or faster than in an older result.",
+)
+def bench(
+    *,
+    fast: bool,
+    rounds: int | None,
+    output: Path | None,
+    recording: str | None,
+    plot: Path | None,
+    no_plot: bool,
+    compare_with: str | None,
+) -> None:
+    """Measure what a pass costs: with native callbacks, Python ones, in pure Python.
+
+    Around a default point (100 shrinkers of 4,096 objects, priority 3, batch
+    128) the priority, the batch size and the number of shrinkers are varied, one
+    at a time; and a real recording is walked.  Ends within 2 minutes, with
+    --fast within 20 seconds.  docs/benchmark.md tells how to read it.
+    """
+    if plot is not None and no_plot:
+        raise click.UsageError("--plot and --no-plot exclude each other")
+    with _complaints():
+        from shrinker.bench import measure, run  # noqa: PLC0415
+
+        effort = measure.FAST_EFFORT if fast else measure.DEFAULT_EFFORT
+        if rounds is not None:
+            effort = dataclasses.replace(effort, rounds=rounds)
+        output = output or run.default_output()
+        if plot is None and not no_plot:
+            if find_spec("matplotlib"):
+                plot = output
+            else:
+                click.echo("no plot: pip install 'shrinker[plot]'", err=True)
+        run.bench(
+            effort,
+            output=output,
+            recording=recording,
+            plot=plot,
+            compare_with=compare_with,
+        )
+
+
+@cli.command(short_help="Show one pass on paper.")
+@click.option(
+    "--count",
+    type=Number(0, 2**64 - 1, {"EMPTY": 2**64 - 2, "MAX": 2**63 - 1}),
+    required=True,
+    help="What count_objects returns, 0 to 2**64-1, EMPTY or MAX.",
+)
+@click.option(
+    "--deferred",
+    type=Number(-(2**63), 2**63 - 1),
+    default=0,
+    help="What earlier passes put off.",
+    show_default=True,
+)
+@click.option(
+    "--priority",
+    type=Number(0, 63),
+    default=12,
+    help="0 is the most urgent, reclaim begins at 12; up to 63.",
+    show_default=True,
+)
+@click.option(
+    "--seeks",
+    type=Number(-(2**31), 2**31 - 1),
+    default=2,
+    help="What it costs to recreate an object; 0 is cheap.",
+    show_default=True,
+)
+@click.option(
+    "--batch",
+    type=Number(-(2**63), 2**63 - 1),
+    default=0,
+    help="Objects in one scan call; 0 stands for 128.",
+    show_default=True,
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def explain(
+    *, count: int, deferred: int, priority: int, seeks: int, batch: int, as_json: bool
+) -> None:
+    """Show one pass over one shrinker, step by step, with its numbers.
+
+    Numbers may be written 4096, 0x1000, 262,144 or 2**62-1.  The callback is
+    taken to free all that it is asked for.
+    """
+    with _complaints():
+        from shrinker.explain import explain as explained  # noqa: PLC0415
+        from shrinker.explain_text import print_explanation, print_json  # noqa: PLC0415
+
+        explanation = explained(
+            count, deferred=deferred, priority=priority, seeks=seeks, batch=batch
+        )
+        if as_json:
+            print_json(explanation)
+        else:
+            print_explanation(explanation)
+
+
+@contextlib.contextmanager
+def _complaints() -> Iterator[None]:
+    """Turn what a command may run into into a line on standard error."""
+    # Imported here for the same reason as everything else.
+    from shrinker.errors import ShrinkerError  # noqa: PLC0415
+
+    try:
+        yield
+    except ShrinkerError as exc:
+        raise click.ClickException(str(exc)) from exc
+    except ModuleNotFoundError as exc:
+        package = (exc.name or "").partition(".")[0]
+        if package not in _EXTRAS:
+            raise
+        raise click.ClickException(
+            f"this needs {package}: pip install 'shrinker[{_EXTRAS[package]}]'"
+        ) from exc
+
+
+_EXTRAS = {"pyperf": "cli", "rich": "cli", "matplotlib": "plot"}

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Inside of a domain and of a walk: what registry.c, slab.c, reclaim.c and
- * trace.c share.
+ * Inside of a domain and of a walk: what the files of the core share.
  */
 #ifndef SHRINKER_DOMAIN_PRIVATE_H
 #define SHRINKER_DOMAIN_PRIVATE_H
@@ -22,7 +21,7 @@
 /**
  * struct walker - one walk under way
  * @hold: shrinkers that must not be released: where the walk is, and where it
- *	goes next (registry.c, "Holding")
+ *	goes next (holding.c)
  * @turn: index of the hold on @at
  * @busy: the record is in use
  * @at: the shrinker that the walk is at; NULL before the first
@@ -75,7 +74,7 @@ struct trace_sink {
  * @walkers: all walk records
  * @trace: sink of the trace under way
  * @tracing: threads that are handing an event to @trace
- * @walkers_fence: walks order their holds themselves (registry.c, "Holding")
+ * @walkers_fence: walks order their holds themselves (holding.c)
  * @stall_limit: see reclaim_domain_create()
  * @nr_nodes: constant
  * @nested: reclaims refused inside a callback
@@ -93,7 +92,7 @@ struct trace_sink {
  * @refs: one for each shrinker, one for the creator
  * @next_domain: all domains, for fork()
  *
- * Lock order: domains_lock (registry.c), registry_lock, dying_lock.  None of
+ * Lock order: domains_lock (domain.c), registry_lock, dying_lock.  None of
  * them is held while a callback or a host's function runs.
  */
 struct reclaim_domain {
@@ -147,7 +146,9 @@ static inline bool priority_is_valid(int priority)
 	return priority >= 0 && priority <= SHRINK_MAX_PRIORITY;
 }
 
-/* registry.c: the contracts are there. */
+/* walk.c: the contracts are there. */
+void walker_init(struct walker *walk, struct reclaim_domain *domain);
+void walker_publish(struct walker *walk);
 struct walker *walk_begin(struct reclaim_domain *domain);
 void walk_end(struct walker *walk);
 struct shrinker *walk_next(struct walker *walk);

@@ -265,14 +265,3 @@ bool shrinker_scan_objects(struct shrinker *shrinker, struct shrink_control *sc,
 	sc->nr_scanned = sc->nr_to_scan;
 	return call_once(shrinker, sc, shrinker->scan_objects, freed);
 }
-
-void reclaim_stop_walk(void)
-{
-	if (current_walk)
-		current_walk->stop = true;
-}
-
-bool reclaim_in_callback(void)
-{
-	return current_walk != NULL;
-}

@@ -106,7 +106,7 @@ struct shrinker {
 		_Atomic(uint64_t) stalled;
 	} counted;
 
-	/* Registration and release; guarded as registry.c says. */
+	/* Registration and release; guarded by the locks in csrc/domain.h. */
 	struct shrinker *prev;
 	struct shrinker *next_dying;
 	_Atomic(unsigned long) refs;

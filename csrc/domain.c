@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Domains: making and releasing them, what they count, and fork().
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "holding.h"
+
+/* All domains, so that fork() can take their locks. */
+static pthread_mutex_t domains_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct reclaim_domain *domains;
+static struct reclaim_domain *default_domain;
+static pthread_once_t fork_handlers = PTHREAD_ONCE_INIT;
+
+static void before_fork(void)
+{
+	struct reclaim_domain *domain;
+
+	pthread_mutex_lock(&domains_lock);
+	for (domain = domains; domain; domain = domain->next_domain) {
+		pthread_mutex_lock(&domain->registry_lock);
+		pthread_mutex_lock(&domain->dying_lock);
+	}
+}
+
+static void after_fork_in_parent(void)
+{
+	struct reclaim_domain *domain;
+
+	for (domain = domains; domain; domain = domain->next_domain) {
+		pthread_mutex_unlock(&domain->dying_lock);
+		pthread_mutex_unlock(&domain->registry_lock);
+	}
+	pthread_mutex_unlock(&domains_lock);
+}
+
+static bool is_mine(const struct walker *walk)
+{
+	const struct walker *mine;
+
+	for (mine = current_walk; mine; mine = mine->outer)
+		if (mine == walk)
+			return true;
+	return false;
+}
+
+/* Only the forking thread lives on: the walks of all others are over. */
+static void after_fork_in_child(void)
+{
+	struct reclaim_domain *domain;
+	struct walker *walk;
+
+	for (domain = domains; domain; domain = domain->next_domain) {
+		for (walk = atomic_load(&domain->walkers); walk; walk = walk->next) {
+			if (is_mine(walk))
+				continue;
+			atomic_store(&walk->hold[0], NULL);
+			atomic_store(&walk->hold[1], NULL);
+			walk->host = NULL;
+			walk->at = NULL;
+			atomic_store(&walk->busy, false);
+		}
+		atomic_store(&domain->tracing, 0);
+		/* Threads that waited on it are gone. */
+		pthread_cond_init(&domain->idle, NULL);
+	}
+	after_fork_in_parent();
+}
+
+static void install_fork_handlers(void)
+{
+	pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+}
+
+struct reclaim_domain *reclaim_domain_create(int nr_nodes,
+					     unsigned long stall_limit)
+{
+	struct reclaim_domain *domain;
+	int i;
+
+	if (nr_nodes < 1 || nr_nodes > RECLAIM_MAX_NODES)
+		return NULL;
+	domain = aligned_alloc(CACHE_LINE, sizeof(*domain));
+	if (!domain)
+		return NULL;
+	memset(domain, 0, sizeof(*domain));
+	domain->nr_nodes = nr_nodes;
+	domain->stall_limit = stall_limit;
+	domain->walkers_fence = !membarrier_is_there();
+	atomic_store(&domain->refs, 1);
+	pthread_mutex_init(&domain->registry_lock, NULL);
+	pthread_mutex_init(&domain->dying_lock, NULL);
+	pthread_cond_init(&domain->idle, NULL);
+	for (i = 0; i < SPARE_WALKERS; i++) {
+		walker_init(&domain->spare[i], domain);
+		walker_publish(&domain->spare[i]);
+	}
+
+	pthread_once(&fork_handlers, install_fork_handlers);
+	pthread_mutex_lock(&domains_lock);
+	domain->next_domain = domains;
+	domains = domain;
+	pthread_mutex_unlock(&domains_lock);
+	return domain;
+}
+
+static bool is_spare(const struct reclaim_domain *domain,
+		     const struct walker *walk)
+{
+	return walk >= domain->spare && walk < domain->spare + SPARE_WALKERS;
+}
+
+/**
+ * domain_put - drop a reference
+ */
+void domain_put(struct reclaim_domain *domain)
+{
+	struct reclaim_domain **link;
+	struct walker *walk, *next;
+
+	if (atomic_fetch_sub(&domain->refs, 1) != 1)
+		return;
+
+	pthread_mutex_lock(&domains_lock);
+	for (link = &domains; *link != domain; link = &(*link)->next_domain)
+		;
+	*link = domain->next_domain;
+	pthread_mutex_unlock(&domains_lock);
+
+	reclaim_trace_stop(domain);
+	for (walk = atomic_load(&domain->walkers); walk; walk = next) {
+		next = walk->next;
+		if (!is_spare(domain, walk))
+			free(walk);
+	}
+	pthread_cond_destroy(&domain->idle);
+	pthread_mutex_destroy(&domain->dying_lock);
+	pthread_mutex_destroy(&domain->registry_lock);
+	free(domain);
+}
+
+void reclaim_domain_put(struct reclaim_domain *domain)
+{
+	if (domain && domain != default_domain)
+		domain_put(domain);
+}
+
+static void make_default_domain(void)
+{
+	default_domain = reclaim_domain_create(1, RECLAIM_STALL_LIMIT);
+}
+
+struct reclaim_domain *reclaim_default_domain(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, make_default_domain);
+	return default_domain;
+}
+
+int reclaim_domain_nr_nodes(const struct reclaim_domain *domain)
+{
+	return domain->nr_nodes;
+}
+
+unsigned long reclaim_domain_nr_lingering(struct reclaim_domain *domain)
+{
+	unsigned long nr;
+
+	pthread_mutex_lock(&domain->dying_lock);
+	nr = domain->nr_dying;
+	pthread_mutex_unlock(&domain->dying_lock);
+	return nr;
+}
+
+const volatile uint64_t *reclaim_domain_stalled(struct reclaim_domain *domain)
+{
+	_Static_assert(sizeof(domain->stalled) == sizeof(uint64_t),
+		       "an atomic word is a word");
+	return (const volatile uint64_t *)&domain->stalled;
+}
+
+void reclaim_domain_get_statistics(struct reclaim_domain *domain,
+				   struct reclaim_statistics *statistics)
+{
+	struct walker *walk;
+
+	memset(statistics, 0, sizeof(*statistics));
+	statistics->nested = atomic_load(&domain->nested);
+	statistics->stalled = atomic_load(&domain->stalled);
+	for (walk = atomic_load(&domain->walkers); walk; walk = walk->next) {
+		statistics->walks += atomic_load(&walk->counted.walks);
+		statistics->passes += atomic_load(&walk->counted.passes);
+		statistics->scan_calls += atomic_load(&walk->counted.scan_calls);
+		statistics->slabs_scanned += atomic_load(&walk->counted.scanned);
+		statistics->freed += atomic_load(&walk->counted.freed);
+		statistics->host_entries +=
+			atomic_load(&walk->counted.host_entries);
+	}
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Keeping shrinkers from being released; holding.c tells how.
+ */
+#ifndef SHRINKER_HOLDING_H
+#define SHRINKER_HOLDING_H
+
+#include "domain.h"
+
+/* Steps 2 and 4: what comes later in the program is done later. */
+static inline void hold(const struct reclaim_domain *domain,
+			_Atomic(struct shrinker *) *slot,
+			struct shrinker *shrinker)
+{
+	if (unlikely(domain->walkers_fence)) {
+		atomic_store(slot, shrinker);
+	} else {
+		atomic_store_explicit(slot, shrinker, memory_order_release);
+		atomic_signal_fence(memory_order_seq_cst);
+	}
+}
+
+/* Aligned to cache lines, so the low bits of an address say nothing. */
+static inline uint64_t dying_bit(const struct shrinker *shrinker)
+{
+	return UINT64_C(1) << (((uintptr_t)shrinker / CACHE_LINE) % 64);
+}
+
+/* Whether a shrinker that was let go may be on the list of the dying. */
+static inline bool may_be_dying(struct reclaim_domain *domain,
+				const struct shrinker *shrinker)
+{
+	return unlikely(atomic_load(&domain->dying_mask) & dying_bit(shrinker));
+}
+
+/* holding.c: the contracts are there. */
+bool membarrier_is_there(void);
+void left_dying(struct reclaim_domain *domain, const struct shrinker *left);
+void start_dying(struct reclaim_domain *domain, struct shrinker *shrinker);
+bool finish_dying(struct reclaim_domain *domain, struct shrinker *shrinker,
+		  bool wait);
+bool release_when_idle(struct reclaim_domain *domain, struct shrinker *shrinker);
+
+/* registry.c */
+void release_shrinker(struct shrinker *shrinker);
+
+/* domain.c */
+void domain_put(struct reclaim_domain *domain);
+
+#endif /* SHRINKER_HOLDING_H */

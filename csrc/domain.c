@@ -10,7 +10,7 @@
 /* All domains, so that fork() can take their locks. */
 static pthread_mutex_t domains_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct reclaim_domain *domains;
-static struct reclaim_domain *default_domain;
+static _Atomic(struct reclaim_domain *) default_domain;
 static pthread_once_t fork_handlers = PTHREAD_ONCE_INIT;
 
 static void before_fork(void)
@@ -61,11 +61,15 @@ static void after_fork_in_child(void)
 			walk->at = NULL;
 			atomic_store(&walk->busy, false);
 		}
+		/* A place in the record may wait for a thread that is gone. */
 		atomic_store(&domain->tracing, 0);
+		reclaim_trace_stop(domain);
 		/* Threads that waited on it are gone. */
 		pthread_cond_init(&domain->idle, NULL);
 	}
 	after_fork_in_parent();
+	for (domain = domains; domain; domain = domain->next_domain)
+		bury_all_idle(domain);
 }
 
 static void install_fork_handlers(void)
@@ -142,13 +146,14 @@ void domain_put(struct reclaim_domain *domain)
 
 void reclaim_domain_put(struct reclaim_domain *domain)
 {
-	if (domain && domain != default_domain)
+	if (domain && domain != atomic_load(&default_domain))
 		domain_put(domain);
 }
 
 static void make_default_domain(void)
 {
-	default_domain = reclaim_domain_create(1, RECLAIM_STALL_LIMIT);
+	atomic_store(&default_domain,
+		     reclaim_domain_create(1, RECLAIM_STALL_LIMIT));
 }
 
 struct reclaim_domain *reclaim_default_domain(void)
@@ -156,7 +161,7 @@ struct reclaim_domain *reclaim_default_domain(void)
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 	pthread_once(&once, make_default_domain);
-	return default_domain;
+	return atomic_load(&default_domain);
 }
 
 int reclaim_domain_nr_nodes(const struct reclaim_domain *domain)

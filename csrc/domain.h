@@ -136,6 +136,12 @@ static inline void counter_add(_Atomic(uint64_t) *counter, uint64_t amount)
 			      memory_order_relaxed);
 }
 
+/* Not registered yet, or not any more. */
+static inline bool is_unlinked(struct shrinker *shrinker)
+{
+	return atomic_load(&shrinker->next) == shrinker;
+}
+
 static inline bool nid_is_valid(const struct reclaim_domain *domain, int nid)
 {
 	return nid >= 0 && nid < domain->nr_nodes;

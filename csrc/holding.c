@@ -125,6 +125,22 @@ void left_dying(struct reclaim_domain *domain, const struct shrinker *left)
 }
 
 /**
+ * bury_all_idle - after fork(): what only threads held that are no more
+ *
+ * Context: the only thread; the forking thread's fence has settled everything.
+ */
+void bury_all_idle(struct reclaim_domain *domain)
+{
+	struct shrinker *shrinker, *next;
+
+	for (shrinker = domain->dying; shrinker; shrinker = next) {
+		next = shrinker->next_dying;
+		shrinker->settled = true;
+		left_dying(domain, shrinker);
+	}
+}
+
+/**
  * start_dying - step b
  *
  * Context: under registry_lock, after step a.

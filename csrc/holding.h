@@ -36,6 +36,7 @@ static inline bool may_be_dying(struct reclaim_domain *domain,
 /* holding.c: the contracts are there. */
 bool membarrier_is_there(void);
 void left_dying(struct reclaim_domain *domain, const struct shrinker *left);
+void bury_all_idle(struct reclaim_domain *domain);
 void start_dying(struct reclaim_domain *domain, struct shrinker *shrinker);
 bool finish_dying(struct reclaim_domain *domain, struct shrinker *shrinker,
 		  bool wait);

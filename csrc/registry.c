@@ -37,6 +37,7 @@ struct shrinker *reclaim_shrinker_alloc(struct reclaim_domain *domain,
 	shrinker->flags = flags | SHRINKER_ALLOCATED;
 	shrinker->seeks = DEFAULT_SEEKS;
 	shrinker->id = -1;
+	atomic_init(&shrinker->next, shrinker);
 
 	shrinker->nr_deferred = &shrinker->deferred_here;
 	if (flags & SHRINKER_NUMA_AWARE && domain->nr_nodes > 1) {
@@ -89,6 +90,7 @@ void shrinker_register(struct shrinker *shrinker)
 	shrinker->debugfs_id = domain->nr_registered++;
 	shrinker->prev = domain->last;
 	shrinker->linked = true;
+	shrinker->settled = false;
 	atomic_store(&shrinker->refs, 1);
 	atomic_store(&shrinker->next, NULL);
 	/* What the owner has filled in is seen by whoever sees the link. */

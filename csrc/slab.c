@@ -133,7 +133,9 @@ unsigned long do_shrink_slab(struct walker *walk, struct shrink_control *sc,
 		trace_start(shrinker, sc, nr, freeable, delta, total_scan,
 			    priority);
 
-	while (scan_wanted(total_scan, batch_size, freeable)) {
+	/* No further callback of a shrinker that was freed by one of its own. */
+	while (scan_wanted(total_scan, batch_size, freeable) &&
+	       likely(!is_unlinked(shrinker))) {
 		int64_t before = total_scan;
 		unsigned long ret;
 

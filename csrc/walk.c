@@ -169,16 +169,22 @@ void walk_rewind(struct walker *walk)
 /**
  * walk_to - go to one shrinker whose memory the caller keeps valid
  *
+ * Steps 2 and 3; what is looked at again is whether it says of itself that it is
+ * unlinked.
+ *
  * Return: false where it is not registered (any more).
  */
 bool walk_to(struct walker *walk, struct shrinker *shrinker)
 {
-	if (!shrinker_try_get(shrinker))
-		return false;
+	_Atomic(struct shrinker *) *slot = &walk->hold[walk->turn];
+
 	walk_leave(walk);
-	hold(walk->domain, &walk->hold[walk->turn], shrinker);
+	hold(walk->domain, slot, shrinker);
+	if (is_unlinked(shrinker)) {
+		let_go(walk, slot, shrinker);
+		return false;
+	}
 	walk->at = shrinker;
-	shrinker_put(shrinker);
 	return true;
 }
 

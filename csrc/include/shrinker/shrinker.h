@@ -82,7 +82,7 @@ struct shrinker {
 
 	/* Host of the callbacks; NULL: plain C. */
 	const struct reclaim_host *host;
-	/* Successor in the registry; the shrinker itself once it is unlinked. */
+	/* Successor in the registry; the shrinker itself while it is not linked. */
 	_Atomic(struct shrinker *) next;
 	/* Place in the order of registration, from 1. */
 	uint64_t seq;
@@ -174,14 +174,16 @@ void shrinker_register(struct shrinker *shrinker);
  * for callbacks of other shrinkers nor for walks that are elsewhere.
  *
  * Context: any thread.  From inside a callback, of whichever shrinker, it
- * waits for nothing: the shrinker leaves the registry at once, and whoever
- * runs its last callback releases it.
+ * waits for nothing: the shrinker leaves the registry at once, passes over it
+ * end after the callback that they are in, and whoever runs the last one
+ * releases it.  The private data must outlive that; an owner who has to know when
+ * asks shrinker_unregister(shrinker, false) first, until it says true.
  */
 void shrinker_free(struct shrinker *shrinker);
 
 /**
  * shrinker_unregister - the first half of shrinker_free()
- * @shrinker: registered or not
+ * @shrinker: registered or not; not NULL
  * @wait: wait for running callbacks, as shrinker_free() does; without it, or
  *	inside a callback, nothing is waited for
  *
@@ -195,6 +197,7 @@ bool shrinker_unregister(struct shrinker *shrinker, bool wait);
 
 /**
  * shrinker_free_nowait - shrinker_free() for finalisers
+ * @shrinker: not NULL
  *
  * Context: any thread, with whatever locks held; waits for nothing.
  * Return: true when the memory has gone already, false when whoever runs the
@@ -205,7 +208,8 @@ bool shrinker_free_nowait(struct shrinker *shrinker);
 /**
  * shrinker_try_get - keep a registered shrinker from being freed
  *
- * Return: false where it is not registered (any more).
+ * Return: false where it was never registered, or was unregistered and nobody
+ * else has it.
  */
 bool shrinker_try_get(struct shrinker *shrinker);
 
@@ -241,7 +245,7 @@ void drop_slab(void);
 
 /**
  * shrinker_count_objects - call count_objects() once, outside any pass
- * @shrinker: registered; the caller keeps its memory valid
+ * @shrinker: registered; the caller keeps its memory and its domain
  * @sc: @gfp_mask, @nid and @memcg filled in
  * @count: receives what the callback returned
  *

@@ -5,7 +5,8 @@
  *
  * Writers never wait: events go into chunks that are claimed by an atomic
  * counter.  Past the limit, or where memory runs out, events are counted as
- * lost.
+ * lost; close to the limit, several writers at once may lose a few that would
+ * have had room.  A trace ends in the child of a fork().
  */
 #ifndef SHRINKER_TRACE_H
 #define SHRINKER_TRACE_H

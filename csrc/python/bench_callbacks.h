@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Native callbacks that do next to nothing, and the loop that walks over them:
+ * what `shrinker bench` measures the reclaim loop with (shrinker/bench/).
+ * Part of the extension module only.
+ */
+#ifndef SHRINKER_BENCH_CALLBACKS_H
+#define SHRINKER_BENCH_CALLBACKS_H
+
+#include <shrinker/domain.h>
+
+/**
+ * struct bench_recording - the counts of one shrinker, walk by walk
+ * @counts: what it counts in each walk, in objects; 0 where it took no part
+ * @nr_counts: their number, at least 1; after the last one comes the first
+ * @next: index of the next
+ *
+ * For one walker at a time.
+ */
+struct bench_recording {
+	const unsigned long *counts;
+	unsigned long nr_counts;
+	unsigned long next;
+};
+
+/**
+ * bench_count - count callback: the number in private_data itself
+ */
+unsigned long bench_count(struct shrinker *shrinker, struct shrink_control *sc);
+
+/**
+ * bench_count_recorded - count callback: the next count of a recording
+ *
+ * private_data is a struct bench_recording.
+ */
+unsigned long bench_count_recorded(struct shrinker *shrinker,
+				   struct shrink_control *sc);
+
+/**
+ * bench_scan - scan callback: frees all that it is asked for
+ */
+unsigned long bench_scan(struct shrinker *shrinker, struct shrink_control *sc);
+
+/**
+ * bench_walk - walk again and again, as a C program would
+ * @priorities: of the walks of one round, each 0 to SHRINK_MAX_PRIORITY
+ * @nr_priorities: walks of a round
+ * @rounds: how often
+ *
+ * Context: as shrink_slab().
+ * Return: objects freed, modulo 2^64.
+ */
+unsigned long bench_walk(struct reclaim_domain *domain, const int *priorities,
+			 unsigned long nr_priorities, unsigned long rounds);
+
+#endif /* SHRINKER_BENCH_CALLBACKS_H */

@@ -395,10 +395,13 @@ class ShrinkerRegistration(Generic[T]):
     def count(self, nid: int = 0) -> int:
         """Call ``count_objects`` once and return its number, EMPTY as 0.
 
-        That is what debugfs ``count`` shows.  Raises ``CallbackErrors`` where
-        the callback raised.
+        That is what debugfs ``count`` shows.  Without NUMA_AWARE all objects are
+        shown on node 0; other nodes read 0, and nothing is called.  Raises
+        ``CallbackErrors`` where the callback raised.
         """
         c_control = self._control(nid, 0)
+        if nid and not self.flags & ShrinkerFlags.NUMA_AWARE:
+            return 0
         count = self._call(lib.shrinker_count_objects, c_control)
         return 0 if count == lib.SHRINK_EMPTY else count
 

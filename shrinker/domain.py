@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["Domain", "DomainStatistics", "ReclaimResult", "default_domain"]
 
 UINT_MAX = 2**32 - 1
+# A plain number: making one of an enum member takes longer than a small walk.
+_GFP_KERNEL = int(GFP.KERNEL)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -138,7 +140,7 @@ class Domain:
     def shrink_slab(
         self,
         *,
-        gfp_mask: int = GFP.KERNEL,
+        gfp_mask: int = _GFP_KERNEL,
         nid: int = 0,
         priority: int = DEF_PRIORITY,
     ) -> int:
@@ -154,11 +156,9 @@ class Domain:
         """
         self._check_open()
         self._check_nid(nid)
-        check_int("gfp_mask", gfp_mask, 0, UINT_MAX)
+        gfp_mask = check_int("gfp_mask", gfp_mask, 0, UINT_MAX)
         check_int("priority", priority, 0, SHRINK_MAX_PRIORITY)
-        freed = self._walk(
-            lib.reclaim_shrink_slab, int(gfp_mask), nid, ffi.NULL, priority
-        )
+        freed = self._walk(lib.reclaim_shrink_slab, gfp_mask, nid, ffi.NULL, priority)
         return int(freed)
 
     def drop_slab(self) -> int:
@@ -176,7 +176,7 @@ class Domain:
         self,
         nr_to_reclaim: int,
         *,
-        gfp_mask: int = GFP.KERNEL,
+        gfp_mask: int = _GFP_KERNEL,
         nid: int | None = None,
         priority: int = DEF_PRIORITY,
     ) -> ReclaimResult:
@@ -189,13 +189,13 @@ class Domain:
         """
         self._check_open()
         check_int("nr_to_reclaim", nr_to_reclaim, 0, ULONG_MAX)
-        check_int("gfp_mask", gfp_mask, 0, UINT_MAX)
+        gfp_mask = check_int("gfp_mask", gfp_mask, 0, UINT_MAX)
         check_int("priority", priority, 0, SHRINK_MAX_PRIORITY)
         if nid is not None:
             self._check_nid(nid)
         request = ffi.new(
             "struct reclaim_request *",
-            (nr_to_reclaim, int(gfp_mask), -1 if nid is None else nid, priority),
+            (nr_to_reclaim, gfp_mask, -1 if nid is None else nid, priority),
         )
         c_result = ffi.new("struct reclaim_result *")
 

@@ -76,6 +76,8 @@ def check_int(name: str, value: object, low: int, high: int) -> int:
     Raises ``TypeError`` for anything but an ``int`` (a ``bool`` or ``float`` is
     none) and ``ValueError`` out of range.
     """
+    if type(value) is int and low <= value <= high:
+        return value  # The usual case, on the way into every walk.
     if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError(f"{name} must be an int, not {type(value).__name__}")
     if not low <= value <= high:

@@ -154,6 +154,21 @@ def test_count_and_scan(domain: Domain) -> None:
         assert registration.statistics().passes == 0
 
 
+def test_count_on_other_nodes() -> None:
+    """Not NUMA-aware, all objects are shown on node 0, as debugfs does."""
+    with Domain(nr_nodes=2) as domain:
+        unaware = register(domain, Cache(7))
+        aware = register(domain, Cache(7), flags=ShrinkerFlags.NUMA_AWARE)
+        assert [unaware.count(nid) for nid in range(2)] == [7, 0]
+        assert [aware.count(nid) for nid in range(2)] == [7, 7]
+        assert [line.split()[1] for line in domain.report().splitlines()[1:]] == [
+            "7",
+            "14",
+        ]
+        unaware.close()
+        aware.close()
+
+
 def test_count_and_scan_special(domain: Domain) -> None:
     """EMPTY and STOP read as 0; scanning 0 objects calls nothing."""
     calls = []

@@ -1,0 +1,1 @@
+"""What ``shrinker bench`` runs; docs/benchmark.md tells how to read it."""

@@ -1,0 +1,153 @@
+"""Rounds of all rows in turn, merged into one pyperf result.
+
+pyperf is used as a library: its clock (``pyperf.perf_counter``), its loops,
+warmups and calibration, its metadata, its ``Run``, ``Benchmark`` and
+``BenchmarkSuite``, its files.  ``pyperf.Runner`` is not: it measures one
+benchmark to its end, in all its processes, before it begins the next, so that a
+machine that slows down meanwhile makes the later benchmarks look slow.  Here
+each *round* is one process that measures all rows in turn, once each, and the
+rounds' runs are merged by ``Benchmark.add_run``, as pyperf merges those of its
+processes.  The first process calibrates, too.
+
+Each run holds a single value.  Values of one process share its fate (memory
+layout, neighbours), and pyperf's test of significance takes values to be
+independent.
+
+Drift then hits all rows alike, and a ratio is taken between two rows of the
+same round, a second or less apart: see ``shrinker.bench.results``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyperf
+
+import shrinker
+from shrinker.bench.points import ROWS
+from shrinker.errors import ShrinkerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from shrinker.bench.points import Row
+
+__all__ = ["DEFAULT_EFFORT", "FAST_EFFORT", "Effort", "measure"]
+
+# pyperf's tests need a spread.
+_MIN_ROUNDS = 2
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Effort:
+    """How much to measure."""
+
+    rounds: int
+    """At most, at least 2."""
+    seconds: float
+    """No round is begun that would end later, but for the second one."""
+    min_time: float
+    """Of a value, in seconds; up to twice that, and more where one loop takes
+    longer."""
+
+
+DEFAULT_EFFORT = Effort(rounds=20, seconds=80.0, min_time=0.02)
+FAST_EFFORT = Effort(rounds=5, seconds=11.0, min_time=0.004)
+
+
+def measure(
+    effort: Effort,
+    *,
+    recording: str | None = None,
+    rows: Sequence[Row] = ROWS,
+    progress: Callable[[int, Row, float], None] | None = None,
+) -> Any:
+    """Return a ``pyperf.BenchmarkSuite`` with a benchmark for each row.
+
+    ``recording`` is the path of a trace; None is the one in the package.
+    ``progress(round, row, share)`` is called when a row has been measured;
+    ``share``, 0 to 1, is how much of the work is done.
+
+    Raises ``ShrinkerError`` where a round fails.
+    """
+    benchmarks: dict[str, Any] = {}
+    loops: dict[str, int | None] = dict.fromkeys((row.name for row in rows), None)
+    began, longest = pyperf.perf_counter(), 0.0
+    for number in range(max(effort.rounds, _MIN_ROUNDS)):
+        round_began = pyperf.perf_counter()
+        if number >= _MIN_ROUNDS and round_began - began + longest > effort.seconds:
+            break
+        request = {
+            "round": number,
+            "loops": loops,
+            "min_time": effort.min_time,
+            "recording": recording,
+        }
+        for done, (row, measured) in enumerate(
+            zip(rows, _round(request), strict=True), 1
+        ):
+            if measured.get_name() != row.name:
+                raise ShrinkerError(f"expected {row.name}, got {measured.get_name()}")
+            if row.name in benchmarks:
+                benchmarks[row.name].add_runs(measured)
+            else:
+                benchmarks[row.name] = measured
+                loops[row.name] = measured.get_runs()[-1].get_loops()
+            if progress:
+                elapsed = pyperf.perf_counter() - began
+                share = max(
+                    (number + done / len(rows)) / effort.rounds,
+                    min(elapsed / effort.seconds, 1.0),
+                )
+                progress(number, row, min(share, 1.0))
+        # The first round is no measure for the others: it calibrates.
+        if number:
+            longest = max(longest, pyperf.perf_counter() - round_began)
+    return pyperf.BenchmarkSuite(list(benchmarks.values()))
+
+
+def _round(request: dict[str, Any]) -> Iterator[Any]:
+    """Run one process; yield a ``pyperf.Benchmark`` for each row as it comes."""
+    # The same package as ours, wherever we were imported from, and nothing of
+    # the current directory.
+    command = [sys.executable, "-P", "-m", "shrinker.bench.worker"]
+    paths = [str(Path(shrinker.__file__).parents[1]), os.environ.get("PYTHONPATH")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    with tempfile.TemporaryFile("w+") as said:
+        worker = subprocess.Popen(  # noqa: S603 - our own module
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=said,
+            env=environment,
+            text=True,
+        )
+        with _killed_on_error(worker):
+            assert worker.stdin is not None  # noqa: S101 - for the type checker
+            assert worker.stdout is not None  # noqa: S101
+            with contextlib.suppress(BrokenPipeError), worker.stdin as stdin:
+                json.dump(request, stdin)
+            for line in worker.stdout:
+                yield pyperf.BenchmarkSuite.loads(line).get_benchmarks()[0]
+        if worker.wait():
+            said.seek(0)
+            last = said.read().strip().rpartition("\n")[2]
+            raise ShrinkerError(last or f"a round ended with {worker.returncode}")
+
+
+@contextlib.contextmanager
+def _killed_on_error(worker: subprocess.Popen[str]) -> Iterator[None]:
+    with worker:
+        try:
+            yield
+        except BaseException:
+            worker.kill()
+            raise

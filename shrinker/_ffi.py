@@ -7,9 +7,9 @@ busy thread can cost a switch interval: nothing in a callback's path makes one.
 
 from typing import Any
 
-from shrinker import _shrinker
+import shrinker._shrinker as _extension
 
 __all__ = ["ffi", "lib"]
 
-ffi: Any = _shrinker.ffi
-lib: Any = _shrinker.lib
+ffi: Any = _extension.ffi
+lib: Any = _extension.lib

@@ -10,8 +10,7 @@ import lzma
 import pathlib
 import re
 import shlex
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from reference_model import (
@@ -26,6 +25,9 @@ from reference_model import (
     u32,
     u64,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 HERE = pathlib.Path(__file__).parent
 VECTORS = HERE / "data" / "vectors"

@@ -1,0 +1,1 @@
+"""Recordings of real machines that ship with the package."""

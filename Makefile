@@ -74,8 +74,8 @@ test-c:
 .PHONY: example-c
 example-c: $(VENV)/installed
 	$(MAKE) -C csrc example \
-		INCLUDE="$$($(BIN)/python -c 'import shrinker; print(shrinker.get_include())')" \
-		LIBRARY="$$($(BIN)/python -c 'import shrinker; print(shrinker.get_library())')"
+		INCLUDE="$$($(BIN)/python -P -c 'import shrinker; print(shrinker.get_include())')" \
+		LIBRARY="$$($(BIN)/python -P -c 'import shrinker; print(shrinker.get_library())')"
 
 # Compilers that are there; gcc is taken to be.
 COMPILERS := gcc $(if $(shell command -v clang),clang)

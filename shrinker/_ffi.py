@@ -7,7 +7,14 @@ busy thread can cost a switch interval: nothing in a callback's path makes one.
 
 from typing import Any
 
-import shrinker._shrinker as _extension
+try:
+    import shrinker._shrinker as _extension
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "shrinker's C extension is not beside it; this is the source tree:"
+        " install it, and start Python elsewhere or with -P",
+        name=error.name,
+    ) from None
 
 __all__ = ["ffi", "lib"]
 

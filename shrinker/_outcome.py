@@ -44,7 +44,7 @@ class Outcome:
         else:
             _under_way[self._thread] = self._outer
 
-    def add(self, number: int, error: BaseException) -> None:
+    def add(self, number: int, where: str, error: BaseException) -> None:
         """Take note of what a callback of shrinker ``number`` raised."""
         if isinstance(error, (KeyboardInterrupt, SystemExit)):
             self._interrupt = self._interrupt or error
@@ -57,6 +57,9 @@ class Outcome:
             wrapped = ShrinkerError(f"a callback raised {type(error).__name__}")
             wrapped.__cause__ = error
             error = wrapped
+        # The same object may be raised again and again.
+        if where not in getattr(error, "__notes__", ()):
+            error.add_note(where)
         self._errors[number] = error
 
     def deliver(self, result: object) -> None:
@@ -97,15 +100,16 @@ class _Unraisable:
         raise self.error
 
 
-def report(number: int, error: BaseException) -> None:
+def report(number: int, where: str, error: BaseException) -> None:
     """Leave what a callback of shrinker ``number`` raised for the walk's starter.
 
+    ``where`` says which callback of which shrinker, for a note.
     ``KeyboardInterrupt`` and ``SystemExit`` also end the walk.
     """
     if isinstance(error, (KeyboardInterrupt, SystemExit)):
         lib.reclaim_stop_walk()
     outcome = _under_way.get(get_ident())
     if outcome is not None:
-        outcome.add(number, error)
+        outcome.add(number, where, error)
         return
     _Unraisable(error)

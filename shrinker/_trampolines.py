@@ -77,9 +77,16 @@ class Record:
     Bound at registration, as a vtable is: one lookup less in each callback.
     """
 
-    __slots__ = ("__weakref__", "count_objects", "private_data", "scan_objects")
+    __slots__ = (
+        "__weakref__",
+        "count_objects",
+        "name",
+        "private_data",
+        "scan_objects",
+    )
 
-    def __init__(self, private_data: Any) -> None:
+    def __init__(self, name: str, private_data: Any) -> None:
+        self.name = name
         self.private_data = private_data
         self.count_objects: Callable[[ShrinkControl], Any] = private_data.count_objects
         self.scan_objects: Callable[[ShrinkControl], Any] = private_data.scan_objects
@@ -115,18 +122,18 @@ def forget(number: int) -> None:
     _records.pop(number, None)
 
 
-def _raised(number: int, error: BaseException) -> None:
+def _raised(number: int, where: str, error: BaseException) -> None:
     # Without the trampoline's own frame, which would keep the private data.
     if error.__traceback__ is not None:
         error.__traceback__ = error.__traceback__.tb_next
-    _outcome.report(number, error)
+    _outcome.report(number, where, error)
 
 
 def _escaped(
     _type: type[BaseException], error: BaseException, _traceback: TracebackType
 ) -> None:
     """Take what was raised around a trampoline's body, by a signal handler say."""
-    _outcome.report(0, error)
+    _outcome.report(0, "beside a callback", error)
 
 
 @ffi.def_extern(error=0, onerror=_escaped)  # type: ignore[untyped-decorator]
@@ -151,7 +158,7 @@ def shrinker_py_count(number: int, nid: int, gfp_mask: int) -> int:
             value = count_value(result)
     except BaseException as error:  # noqa: BLE001 - nothing may enter C
         expire(control)
-        _raised(number, error)
+        _raised(number, f"in count_objects of shrinker {record.name!r}", error)
         return 0
     if getrefcount(control) == _UNSHARED:
         _spare.append(control)
@@ -188,7 +195,7 @@ def shrinker_py_scan(
             c_nr_scanned[0] = control._nr_scanned
     except BaseException as error:  # noqa: BLE001 - nothing may enter C
         expire(control)
-        _raised(number, error)
+        _raised(number, f"in scan_objects of shrinker {record.name!r}", error)
         return _STOP
     if getrefcount(control) == _UNSHARED:
         _spare.append(control)

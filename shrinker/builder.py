@@ -162,7 +162,7 @@ class ShrinkerBuilder:
                 raise TypeError(
                     f"{type(private_data).__name__!r} object has no method {method}"
                 )
-        record = Record(private_data)
+        record = Record(self._name, private_data)
         label = getattr(record.scan_objects, "__qualname__", None)
         c_shrinker = self._take()
         number = adopt(c_shrinker, record)
@@ -381,6 +381,8 @@ class ShrinkerRegistration(Generic[T]):
         self._check_open()
         if not lib.shrinker_rename(self._c, _c_name(name)):
             raise MemoryError("no memory for a name")
+        if (record := self._record) is not None:
+            record.name = name
 
     def nr_deferred(self, nid: int = 0) -> int:
         """Return the objects whose scan was put off to the next pass on a node.

@@ -11,9 +11,7 @@ import pytest
 
 README = Path(__file__).parent.parent / "README.md"
 # A block of Python, and the block of text behind it, if there is one.
-EXAMPLE = re.compile(
-    r"```python\n(.*?)```\n(?:\n(?:.*\n){0,2}?```text\n(.*?)```)?", re.DOTALL
-)
+EXAMPLE = re.compile(r"```python\n(.*?)```\n(?:\n```text\n(.*?)```)?", re.DOTALL)
 
 
 def examples() -> list[tuple[str, str | None]]:

@@ -8,6 +8,8 @@ its exceptions go to ``sys.unraisablehook``, as those of finalisers do.
 
 from __future__ import annotations
 
+import contextlib
+import os
 from threading import get_ident
 from typing import Self
 
@@ -18,6 +20,16 @@ __all__ = ["Outcome", "report"]
 
 # Threads that are in a walk started from Python.  Each writes its own key.
 _under_way: dict[int, Outcome] = {}
+
+
+def _forget_other_threads() -> None:
+    mine = _under_way.get(get_ident())
+    _under_way.clear()
+    if mine is not None:
+        _under_way[get_ident()] = mine
+
+
+os.register_at_fork(after_in_child=_forget_other_threads)
 
 
 class Outcome:
@@ -35,12 +47,14 @@ class Outcome:
         # A reclaim inside a callback is refused by the core, but direct counts
         # and scans may nest.
         self._outer = _under_way.get(self._thread)
+        if self._outer is not None and not lib.reclaim_in_callback():
+            self._outer = None  # A signal kept it from leaving.
         _under_way[self._thread] = self
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._outer is None:
-            del _under_way[self._thread]
+            _under_way.pop(self._thread, None)
         else:
             _under_way[self._thread] = self._outer
 
@@ -57,9 +71,7 @@ class Outcome:
             wrapped = ShrinkerError(f"a callback raised {type(error).__name__}")
             wrapped.__cause__ = error
             error = wrapped
-        # The same object may be raised again and again.
-        if where not in getattr(error, "__notes__", ()):
-            error.add_note(where)
+        _note(error, where)
         self._errors[number] = error
 
     def deliver(self, result: object) -> None:
@@ -73,8 +85,9 @@ class Outcome:
         group = None
         if self._errors:
             for number, more in self._rest.items():
-                self._errors[number].add_note(
-                    f"and {more} more from the same shrinker in this walk"
+                _note(
+                    self._errors[number],
+                    f"and {more} more from the same shrinker in this walk",
                 )
             group = CallbackErrors(
                 "callbacks raised", list(self._errors.values()), result
@@ -84,6 +97,13 @@ class Outcome:
             raise group
         self._interrupt.add_note(f"the walk was ended early; result: {result!r}")
         raise self._interrupt from group
+
+
+def _note(error: BaseException, note: str) -> None:
+    # The same object may be raised again and again, and some allow no changes.
+    if note not in getattr(error, "__notes__", ()):
+        with contextlib.suppress(Exception):
+            error.add_note(note)
 
 
 class _Unraisable:

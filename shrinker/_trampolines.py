@@ -25,6 +25,7 @@ GIL up, and beside a busy thread getting it back takes a switch interval.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import weakref
 from sys import getrefcount
@@ -96,11 +97,21 @@ _numbers = itertools.count(1)
 _records: dict[int, weakref.ref[Record]] = {}
 # Controls that nobody holds.  list.pop and list.append are atomic.
 _spare: list[ShrinkControl] = []
-# getrefcount() of an object that only one local variable holds.
-_UNSHARED = 2
 _MAX_COUNT = CountObjects.MAX.value
 _MAX_SCAN = ScanObjects.MAX.value
 _STOP = ScanObjects.STOP.value
+
+
+def _unshared() -> int:
+    """Return the ``getrefcount`` of an object that one local variable holds.
+
+    It is the interpreter's affair: 2 up to Python 3.13, 1 where it lends locals.
+    """
+    control = object.__new__(ShrinkControl)
+    return getrefcount(control)
+
+
+_UNSHARED = _unshared()
 
 
 def adopt(c_shrinker: Any, record: Record) -> int:
@@ -125,7 +136,8 @@ def forget(number: int) -> None:
 def _raised(number: int, where: str, error: BaseException) -> None:
     # Without the trampoline's own frame, which would keep the private data.
     if error.__traceback__ is not None:
-        error.__traceback__ = error.__traceback__.tb_next
+        with contextlib.suppress(Exception):  # Some allow no changes.
+            error.__traceback__ = error.__traceback__.tb_next
     _outcome.report(number, where, error)
 
 

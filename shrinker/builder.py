@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from shrinker import _outcome, native
 from shrinker._ffi import ffi, lib
+from shrinker._memory import NotCopied, own
 from shrinker._trampolines import Record, adopt, forget
 from shrinker.domain import Domain, default_domain
 from shrinker.errors import ShrinkerError, check_int
@@ -43,7 +44,7 @@ class ShrinkerStatistics:
     """Passes that were ended because they made no progress."""
 
 
-class ShrinkerBuilder:
+class ShrinkerBuilder(NotCopied):
     """A shrinker that is allocated but not yet registered.
 
     A context manager: leaving it, ``close()``, or dropping an unregistered
@@ -56,9 +57,10 @@ class ShrinkerBuilder:
     None is the default domain.
     """
 
-    # Invariants: `_c` owns a shrinker that nobody else knows, or is NULL once
-    # that was given up or given to a registration.
+    # Invariants: `_c` is a shrinker that nobody else knows, owned by `_memory`; or
+    # NULL, and `_memory` None, once that was given up or given to a registration.
     _c: Any = ffi.NULL
+    _memory: object = None
 
     def __init__(
         self,
@@ -72,6 +74,8 @@ class ShrinkerBuilder:
         if int(flags) & ~int(_SETTABLE):
             raise ValueError(f"unknown flags: {flags!r}")
         domain = default_domain() if domain is None else domain
+        if not isinstance(domain, Domain):
+            raise TypeError(f"domain must be a Domain, not {type(domain).__name__}")
         domain._check_open()
         self._domain = domain
 
@@ -80,8 +84,8 @@ class ShrinkerBuilder:
         c_shrinker = lib.reclaim_shrinker_alloc(domain._c, int(flags), c_name)
         if c_shrinker == ffi.NULL:
             raise MemoryError("no memory for a shrinker")
-        # Nobody waits in a destructor; the last running callback frees.
-        self._c = ffi.gc(c_shrinker, lib.shrinker_free_nowait)
+        self._memory = own(c_shrinker, ffi.addressof(lib, "python_host_free_shrinker"))
+        self._c = c_shrinker
         self._name = name
 
     @classmethod
@@ -109,6 +113,7 @@ class ShrinkerBuilder:
     def close(self) -> None:
         """Free the shrinker, unless it was registered.  Idempotent."""
         self._c = ffi.NULL
+        self._memory = None
 
     @property
     def name(self) -> str:
@@ -163,11 +168,11 @@ class ShrinkerBuilder:
                     f"{type(private_data).__name__!r} object has no method {method}"
                 )
         record = Record(self._name, private_data)
-        label = getattr(record.scan_objects, "__qualname__", None)
-        c_shrinker = self._take()
+        label = native.name_of(record.scan_objects)
+        c_shrinker, memory = self._take()
         number = adopt(c_shrinker, record)
         return ShrinkerRegistration._publish(
-            c_shrinker, self._domain, number, record, private_data, label, None
+            c_shrinker, memory, self._domain, number, record, private_data, label, None
         )
 
     def register_native(
@@ -183,7 +188,9 @@ class ShrinkerBuilder:
         Each is an address, a cffi or ctypes function pointer, or anything with
         an ``address`` (a numba ``cfunc``); ``shrinker.native`` has their type.
         ``private_data`` is what they find in ``shrinker->private_data``, a
-        number or an address.  The callbacks and ``keepalive`` are kept until no
+        number or an address.  In a walk that has met a Python shrinker the GIL may
+        be held while they run: they must not wait for a thread that wants it.  The
+        callbacks and ``keepalive`` are kept until no
         callback can run any more.  Otherwise as ``register``.
 
         Raises ``TypeError`` and ``ValueError``, and leaves the builder as it
@@ -194,7 +201,7 @@ class ShrinkerBuilder:
         scan_address = native.address_of("scan_objects", scan_objects)
         check_int("private_data", private_data, 0, ULONG_MAX)
         label = native.name_of(scan_objects)
-        c_shrinker = self._take()
+        c_shrinker, memory = self._take()
         for field, address in (
             ("count_objects", count_address),
             ("scan_objects", scan_address),
@@ -205,23 +212,25 @@ class ShrinkerBuilder:
             setattr(c_shrinker, field, ffi.cast(kind, address))
         needed = (count_objects, scan_objects, keepalive)
         return ShrinkerRegistration._publish(
-            c_shrinker, self._domain, None, None, private_data, label, needed
+            c_shrinker, memory, self._domain, None, None, private_data, label, needed
         )
 
     def _check_usable(self) -> None:
         if self._c == ffi.NULL:
             raise ShrinkerError("the builder was used up or closed")
 
-    def _take(self) -> Any:
+    def _take(self) -> tuple[Any, object]:
         """Take the C shrinker out of the builder, which is used up then."""
         self._domain._check_open()
+        memory = self._memory
         c_shrinker, self._c = self._c, ffi.NULL
         if c_shrinker == ffi.NULL:
             raise ShrinkerError("the builder was used up or closed")
-        return c_shrinker
+        self._memory = None
+        return c_shrinker, memory
 
 
-class ShrinkerRegistration(Generic[T]):
+class ShrinkerRegistration(NotCopied, Generic[T]):
     """A shrinker that walks can find.  ``ShrinkerBuilder.register`` makes it.
 
     A context manager.  ``close()`` takes it out of the registry and lets go of
@@ -230,8 +239,9 @@ class ShrinkerRegistration(Generic[T]):
     callbacks raises ``ShrinkerError``.
     """
 
-    # Invariants: `_c` owns the shrinker, which stays allocated until this object
-    # is gone for good (a finaliser may bring it back), registered or not.
+    # Invariants: `_c` is a shrinker, owned by `_memory`, that stays allocated until
+    # this object is gone for good, registered or not: finalisers run before that,
+    # and may bring it back.
     # `_record` is set from registration to closing where the callbacks are Python;
     # the table of numbers holds it weakly, running trampolines strongly, nobody
     # else.  `_needed` is set as long where they are native.
@@ -239,8 +249,10 @@ class ShrinkerRegistration(Generic[T]):
     _number: int | None = None
 
     _c: Any
+    _memory: object
     _domain: Domain
     _key: int
+    _order: int
     _record: Record | None
     _private_data: T | None
     _needed: object
@@ -253,6 +265,7 @@ class ShrinkerRegistration(Generic[T]):
     def _publish(
         cls,
         c_shrinker: Any,
+        memory: object,
         domain: Domain,
         number: int | None,
         record: Record | None,
@@ -261,6 +274,7 @@ class ShrinkerRegistration(Generic[T]):
         needed: object,
     ) -> Self:
         self = object.__new__(cls)
+        self._memory = memory
         self._domain = domain
         self._number = number
         self._record = record
@@ -271,11 +285,13 @@ class ShrinkerRegistration(Generic[T]):
         self._key = int(ffi.cast("uintptr_t", c_shrinker))
         if label:
             lib.shrinker_set_label(c_shrinker, domain._label(label))
-        domain._registrations[self._key] = weakref.ref(self)
         self._closed = False
 
         # SAFETY: callbacks are set, and `_c` is ours.
         lib.shrinker_register(c_shrinker)
+        self._order = int(lib.shrinker_debugfs_id(c_shrinker))
+        # Only now can others find it, and close it.
+        domain._registrations[self._key] = weakref.ref(self)
         if domain._closed:
             self.close()
             raise ShrinkerError("the domain is closed")
@@ -312,22 +328,27 @@ class ShrinkerRegistration(Generic[T]):
         not for other shrinkers.  Inside a callback, of whichever shrinker, it
         waits for nothing: the shrinker is unregistered at once, and the last of
         its running callbacks lets the private data go.  Idempotent.
+
+        A signal does not interrupt the waiting; its handler runs afterwards.
         """
         self._close(wait=True)
 
     def _close(self, *, wait: bool) -> None:
         self._closed = True
-
-        # SAFETY: `_c` stays allocated as long as we live.
-        idle = lib.shrinker_unregister(self._c, wait)
-        if self._number is not None:
-            forget(self._number)
-        self._domain._registrations.pop(self._key, None)
-        needed, self._needed = self._needed, None
-        if not idle and needed is not None:
-            self._domain._linger(needed)
-        self._record = None
-        self._private_data = None
+        idle = False
+        try:
+            # SAFETY: `_c` stays allocated as long as we live.
+            idle = lib.shrinker_unregister(self._c, wait)
+        finally:
+            # Also where a signal's exception comes out of the waiting.
+            if self._number is not None:
+                forget(self._number)
+            self._domain._registrations.pop(self._key, None)
+            needed, self._needed = self._needed, None
+            if not idle and needed is not None:
+                self._domain._linger(needed)
+            self._record = None
+            self._private_data = None
 
     @property
     def closed(self) -> bool:

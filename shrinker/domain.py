@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import threading
 import warnings
 from typing import TYPE_CHECKING, Any, Self
 
 from shrinker import _outcome
 from shrinker._ffi import ffi, lib
+from shrinker._memory import NotCopied, own
 from shrinker.errors import CallbackErrors, ShrinkerError, check_int
 from shrinker.gfp import GFP
 from shrinker.tracing import Trace
@@ -63,7 +65,7 @@ class ReclaimResult:
     """The last priority that was walked; 0 is the most urgent."""
 
 
-class Domain:
+class Domain(NotCopied):
     """A machine with ``nr_nodes`` memory nodes and shrinkers of its own.
 
     A context manager; ``close()`` closes what is still registered.  Methods of
@@ -75,9 +77,9 @@ class Domain:
     Raises ``ValueError`` and ``TypeError`` for bad arguments, ``MemoryError``.
     """
 
-    # Invariants: `_c` is a reclaim_domain that this object holds, to its end;
-    # `_registrations` has each registration that is neither closed nor dead,
-    # in order of registration.
+    # Invariants: `_c` is a reclaim_domain, held by `_memory` to this object's end
+    # (the default domain needs no holding); `_registrations` has each registration
+    # that is neither closed nor dead.
     _c: Any = ffi.NULL
     _is_default = False
 
@@ -87,7 +89,9 @@ class Domain:
         c_domain = lib.reclaim_domain_create(nr_nodes, stall_limit)
         if c_domain == ffi.NULL:
             raise MemoryError("no memory for a domain")
-        self._set_up(ffi.gc(c_domain, lib.reclaim_domain_put), nr_nodes)
+        release = ffi.addressof(lib, "python_host_put_domain")
+        self._memory = own(c_domain, release)
+        self._set_up(c_domain, nr_nodes)
 
     def _set_up(self, c_domain: Any, nr_nodes: int) -> None:
         self._c = c_domain
@@ -95,6 +99,7 @@ class Domain:
         self._closed = False
         self._registrations: dict[int, weakref.ref[ShrinkerRegistration[Any]]] = {}
         self._labels: dict[str, int] = {}
+        self._label_numbers = itertools.count(1)
         self._lingering: list[object] = []
         self._c_stalled = lib.reclaim_domain_stalled(c_domain)
         self._stalls_seen = 0
@@ -277,7 +282,7 @@ class Domain:
         """
         self._check_open()
         check_int("limit", limit, 1, ULONG_MAX)
-        return Trace(self._c, limit, self._labels)
+        return Trace(self, limit)
 
     # --- for the floors above ---------------------------------------------
 
@@ -295,11 +300,17 @@ class Domain:
 
     def _live(self) -> list[ShrinkerRegistration[Any]]:
         found = (reference() for reference in list(self._registrations.values()))
-        return [registration for registration in found if registration is not None]
+        live = [registration for registration in found if registration is not None]
+        # Threads that register at once may come here in another order.
+        return sorted(live, key=lambda registration: registration._order)
 
     def _label(self, scan_function: str) -> int:
         """Return the number that stands for a scan callback's name in events."""
-        return self._labels.setdefault(scan_function, len(self._labels) + 1)
+        number = self._labels.get(scan_function)
+        if number is None:
+            # Never one number for two names; one that is not used is no loss.
+            number = self._labels.setdefault(scan_function, next(self._label_numbers))
+        return number
 
     def _linger(self, needed: object) -> None:
         """Keep what native callbacks need until the last of them is over."""
@@ -326,25 +337,35 @@ class Domain:
             result = convert(walk(self._c, *args))
         if self._lingering:
             self._let_linger_go()
-        if self._c_stalled[0] != self._stalls_seen:
-            self._warn_of_stalls()
-        outcome.deliver(result)
+        try:
+            if self._c_stalled[0] != self._stalls_seen:
+                self._warn_of_stalls(result)
+        finally:
+            outcome.deliver(result)
         return result
 
-    def _warn_of_stalls(self) -> None:
+    def _warn_of_stalls(self, result: object) -> None:
         self._stalls_seen = self._c_stalled[0]
+        raised: RuntimeWarning | None = None
         for registration in self._live():
-            if registration._first_stall():
+            if not registration._first_stall():
+                continue
+            try:
                 warnings.warn(
                     f"shrinker {registration.name!r} made no progress: a pass was"
                     " ended by the domain's stall limit",
                     RuntimeWarning,
                     stacklevel=4,
                 )
+            except RuntimeWarning as error:  # Where warnings are errors.
+                raised = raised or error
+        if raised is not None:
+            raised.add_note(f"result of the walk: {result!r}")
+            raise raised
 
 
 _STATISTICS = dataclasses.fields(DomainStatistics)
-_default_lock = threading.Lock()
+_default_lock = threading.RLock()
 _default: list[Domain] = []
 
 

@@ -9,6 +9,7 @@ A test compares them with what the compiler made of the headers.
 from __future__ import annotations
 
 import ctypes
+import re
 from typing import Any
 
 from shrinker._ffi import ffi
@@ -80,4 +81,7 @@ def name_of(callback: Any) -> str | None:
     name = getattr(callback, "__qualname__", None) or getattr(
         callback, "__name__", None
     )
-    return name if isinstance(name, str) and name else None
+    if not isinstance(name, str) or not name:
+        return None
+    # One word on one line, so that the event's text can be read back.
+    return re.sub(r"[\s\x00-\x1f\x7f]", "_", name)

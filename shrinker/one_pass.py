@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 from shrinker._ffi import ffi, lib
@@ -18,6 +19,7 @@ from shrinker.values import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import TracebackType
 
     ScanResult = int | ScanObjects | tuple[int, int]
 
@@ -67,12 +69,23 @@ class _Call:
 
 _numbers = itertools.count(1)
 _calls: dict[int, _Call] = {}
+# The innermost call of each thread.
+_innermost: dict[int, _Call] = {}
 _STOP = ScanObjects.STOP.value
 # Scan calls for whose sizes there is room at once.
 _USUAL = 64
 
 
-@ffi.def_extern(error=_STOP)  # type: ignore[untyped-decorator]
+def _escaped(
+    _type: type[BaseException], error: BaseException, _traceback: TracebackType
+) -> None:
+    """Take what was raised around the function below, by a signal handler say."""
+    call = _innermost.get(get_ident())
+    if call is not None:
+        call.error = error
+
+
+@ffi.def_extern(error=_STOP, onerror=_escaped)  # type: ignore[untyped-decorator]
 def shrinker_py_pass_scan(number: int, nr_to_scan: int, c_nr_scanned: Any) -> int:
     """Call ``scan`` of the pass with that number."""
     call = _calls[number]
@@ -182,10 +195,17 @@ def _run_calling(
     c.scan = lib.python_pass_scan
     c.arg = ffi.cast("void *", number)
     _calls[number] = call
+    thread = get_ident()
+    outer = _innermost.get(thread)
+    _innermost[thread] = call
     try:
         lib.one_pass_run(c)
     finally:
         del _calls[number]
+        if outer is None:
+            del _innermost[thread]
+        else:
+            _innermost[thread] = outer
     if call.error is not None:
         raise call.error
     return call.sizes

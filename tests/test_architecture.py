@@ -14,6 +14,7 @@ PACKAGE = Path(shrinker.__file__).parent
 # package within it do.
 FLOORS = (
     ("_ffi",),
+    ("_memory",),
     ("errors",),
     ("gfp", "values"),
     ("_outcome", "events"),

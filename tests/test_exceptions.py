@@ -402,3 +402,65 @@ def test_threads_keep_their_own_errors(domain: Domain, fast_switching: None) -> 
         for thread in threads:
             thread.join()
     assert failures == []
+
+
+def test_stall_warning_as_error(domain: Domain) -> None:
+    """Where warnings are errors, the walk's errors come out all the same, and a
+    result is not lost."""
+
+    def stuck(sc: ShrinkControl) -> int:
+        sc.nr_scanned = 0
+        return 0
+
+    first = register(domain, Scripted(scan=stuck), name="one")
+    with pytest.raises(RuntimeWarning, match="'one'") as warned:
+        domain.shrink_slab(priority=0)
+    assert warned.value.__notes__ == ["result of the walk: 0"]
+    second = register(domain, Scripted(scan=stuck), name="two")
+    bad = register(domain, Scripted(raiser(OSError())))
+    with pytest.raises(CallbackErrors) as caught:
+        domain.shrink_slab(priority=0)
+    assert isinstance(caught.value.__context__, RuntimeWarning)
+    for registration in (first, second, bad):
+        registration.close()
+
+
+def test_frozen_exception(domain: Domain) -> None:
+    """An exception that allows no changes comes out as it is."""
+
+    class FrozenError(Exception):
+        def __setattr__(self, name: str, value: object) -> None:
+            raise AttributeError(name)
+
+    error = FrozenError()
+    with register(domain, Scripted(raiser(error))):
+        with pytest.raises(CallbackErrors) as caught:
+            domain.shrink_slab()
+        assert caught.value.exceptions == (error,)
+
+
+def test_signals_lose_no_result() -> None:
+    """Signals that come at any moment of run_pass interrupt it; none is swallowed."""
+    expected = run_pass(100_000, priority=0, scan=lambda n: n)
+    fired = interrupted = 0
+
+    def handler(*_: object) -> None:
+        nonlocal fired
+        fired += 1
+        raise KeyboardInterrupt
+
+    old = signal.signal(signal.SIGALRM, handler)
+    try:
+        while interrupted < 300:
+            try:
+                signal.setitimer(signal.ITIMER_REAL, 2e-4)
+                result = run_pass(100_000, priority=0, scan=lambda n: n)
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            except KeyboardInterrupt:
+                interrupted += 1
+            else:
+                assert result == expected
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, old)
+    assert interrupted == fired

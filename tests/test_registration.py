@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import threading
 import time
 from typing import Any
@@ -411,3 +413,63 @@ def test_unhonoured_flag_is_ordinary(domain: Domain) -> None:
     with builder.register(Cache(1000)) as registration:
         assert domain.shrink_slab(priority=0) == 1000
         assert registration.nr_deferred() == 80
+
+
+def test_no_copies(domain: Domain) -> None:
+    """What owns something in C is neither copied nor pickled."""
+    with register(domain, Cache(1)) as registration:
+        builder = ShrinkerBuilder("b", domain=domain)
+        for owner in (domain, builder, registration, domain.trace()):
+            for attempt in (copy.copy, copy.deepcopy, pickle.dumps):
+                with pytest.raises(TypeError, match="neither copied nor pickled"):
+                    attempt(owner)
+        assert registration.count() == 1
+
+
+def test_domain_type() -> None:
+    """A domain is a Domain."""
+    with pytest.raises(TypeError, match="domain"):
+        ShrinkerBuilder("c", domain=5)  # type: ignore[arg-type]
+
+
+def test_closing_what_is_being_registered(fast_switching: None) -> None:
+    """A registration that others can find can be closed: its callbacks end."""
+    with Domain() as domain:
+        stop = threading.Event()
+
+        def closer() -> None:
+            while not stop.is_set():
+                for registration in domain.shrinkers():
+                    registration.close()
+
+        thread = threading.Thread(target=closer)
+        thread.start()
+        for _ in range(300):
+            register(domain, Cache(5)).close()
+        stop.set()
+        thread.join()
+        assert domain.shrink_slab(priority=0) == 0
+        assert domain.shrinkers() == ()
+
+
+def test_order_of_concurrent_registrations(fast_switching: None) -> None:
+    """shrinkers() is the walk order, also where threads have registered at once."""
+    order: list[int] = []
+    with Domain() as domain:
+
+        def work() -> None:
+            for _ in range(50):
+                key: list[int] = []
+                shrinker = Scripted(lambda sc, key=key: order.append(key[0]) or 0)
+                registration = register(domain, shrinker)
+                key.append(id(registration))
+                mine.append(registration)
+
+        mine: list[Any] = []
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        domain.shrink_slab()
+        assert order == [id(registration) for registration in domain.shrinkers()]

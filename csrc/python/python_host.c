@@ -105,3 +105,13 @@ void python_host_adopt(struct shrinker *shrinker, unsigned long number)
 	shrinker->private_data = (void *)(uintptr_t)number;
 	shrinker_set_host(shrinker, &python_host);
 }
+
+void python_host_free_shrinker(void *capsule)
+{
+	shrinker_free_nowait(PyCapsule_GetPointer(capsule, NULL));
+}
+
+void python_host_put_domain(void *capsule)
+{
+	reclaim_domain_put(PyCapsule_GetPointer(capsule, NULL));
+}

@@ -21,4 +21,11 @@ void python_host_adopt(struct shrinker *shrinker, unsigned long number);
 unsigned long python_pass_scan(void *arg, unsigned long nr_to_scan,
 			       unsigned long *nr_scanned);
 
+/*
+ * Ends of capsules, which own what they point to: PyCapsule_Destructor functions.
+ * The GIL is held; none of them waits.
+ */
+void python_host_free_shrinker(void *capsule);
+void python_host_put_domain(void *capsule);
+
 #endif /* SHRINKER_PYTHON_HOST_H */

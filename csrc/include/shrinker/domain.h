@@ -132,7 +132,8 @@ unsigned long reclaim_drop_slab(struct reclaim_domain *domain);
  * shrinker is spared for standing late.
  *
  * Context: as shrink_slab().
- * Return: false, and nothing happens, where @request is out of range.
+ * Return: false, and nothing happens, where @request is out of range.  Inside a
+ * callback true, with nothing walked.
  */
 bool reclaim_run(struct reclaim_domain *domain,
 		 const struct reclaim_request *request,

@@ -37,7 +37,9 @@
  *
  * The core knows no Python.  A runtime with a global lock takes it in @enter
  * and gives it back in @leave; one walk enters once, however many of the
- * host's shrinkers it meets.  @state is a word for the host's own use, 0 at
+ * host's shrinkers it meets.  Until @may_stay says no, other shrinkers' callbacks
+ * run inside the host too: they must not wait for what a thread outside may need
+ * the host for.  @state is a word for the host's own use, 0 at
  * first and kept while the walk is inside.  No lock of the core is held while
  * any of the three runs.
  */
@@ -250,7 +252,8 @@ void drop_slab(void);
  * @count: receives what the callback returned
  *
  * Context: any thread; calls back with no lock held.
- * Return: false where the shrinker is not registered (any more).
+ * Return: false where the shrinker is not registered (any more), the node is
+ * unknown, or memory for one walk more than ever before ran out.
  */
 bool shrinker_count_objects(struct shrinker *shrinker, struct shrink_control *sc,
 			    unsigned long *count);

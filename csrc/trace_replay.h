@@ -29,12 +29,13 @@
 /**
  * enum trace_replay_reason - why a pass is not exact, or an event is alone
  *
- * A pass has one reason, the first that applies.  SEEKS to NID concern the
+ * A pass has one reason, the first that applies.  FREEABLE to BATCH concern the
  * pass by itself, NEW_* the deferred counter, which other passes change too.
  *
  * @TRACE_REPLAY_FREEABLE: the count is one after which no event is printed
  * @TRACE_REPLAY_PRIORITY: outside 0 to 63
- * @TRACE_REPLAY_SEEKS: no seeks gives this delta and all earlier ones
+ * @TRACE_REPLAY_DELTA: no seeks at all gives this delta
+ * @TRACE_REPLAY_SEEKS: some seeks do, but none that gives all earlier ones too
  * @TRACE_REPLAY_TOTAL_SCAN: total_scan does not follow from the start event
  * @TRACE_REPLAY_UNUSED: start and end differ in the deferred work taken over
  * @TRACE_REPLAY_NID: start and end differ in the node
@@ -59,6 +60,7 @@ enum trace_replay_reason {
 	TRACE_REPLAY_EXACT,
 	TRACE_REPLAY_FREEABLE,
 	TRACE_REPLAY_PRIORITY,
+	TRACE_REPLAY_DELTA,
 	TRACE_REPLAY_SEEKS,
 	TRACE_REPLAY_TOTAL_SCAN,
 	TRACE_REPLAY_UNUSED,
@@ -143,8 +145,10 @@ struct trace_replay_shrinker {
  * @line: of the end event, or of the one event there is
  * @start_line: of the start event; 0 where there is none
  * @recorded: the number that the trace has
- * @computed: the number that the core has in its place
+ * @computed: the number that the core has in its place; with DELTA, which has
+ *	none, the count that delta was made from
  * @shrinker: index of the shrinker
+ * @priority: of the start event; 0 where there is none
  * @reason: enum trace_replay_reason
  * @readings: bit n: seen under the reading n
  */
@@ -154,6 +158,7 @@ struct trace_replay_problem {
 	int64_t recorded;
 	int64_t computed;
 	uint32_t shrinker;
+	int32_t priority;
 	uint16_t reason;
 	uint16_t readings;
 };

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import re
 import sys
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -29,16 +30,70 @@ def _version() -> str:
         return "unknown"
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """Commands whose output may be refused: a full disk, a reader that went away."""
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run the command line, as click does.
+
+        An OSError is one line on standard error and exit code 1; of a pipe that
+        nobody reads any more nothing is said.
+        """
+        if sys.stdout is None:
+            _end("standard output is closed")
+        try:
+            try:
+                return super().main(*args, **extra)
+            finally:
+                # Not at the interpreter's end, where nobody could catch it.
+                sys.stdout.flush()
+        except BrokenPipeError:
+            _end(None)
+        except OSError as exc:
+            what = exc.filename or "writing the output"
+            _end(f"{what}: {exc.strerror or exc}")
+
+
+def _end(reason: str | None) -> NoReturn:
+    if reason is not None:
+        with contextlib.suppress(OSError):
+            click.echo(f"Error: {reason}", err=True)
+    # What is still in the buffer goes where it can be written.
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
+    sys.exit(1)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(_version(), prog_name="shrinker")
 def cli() -> None:
     """Measure, replay and explain the Linux memory shrinker."""
 
 
-@cli.command(short_help="Put recorded kernel traces through the core.")
+def _exit_codes(success: str, failure: str) -> str:
+    """Return what ``--help`` says at its end, in lines of its own."""
+    return f"\b\nExit codes:\n0  {success}\n1  {failure}\n2  the command line is wrong"
+
+
+@cli.command(
+    short_help="Put recorded kernel traces through the core.",
+    epilog=_exit_codes(
+        "every file was read to its end and holds events of a shrinker",
+        "one was not or does not, or the output could not be written; with\n"
+        "   --strict also where a pass is inexact, a line malformed, a start or an\n"
+        "   end alone, or an event lost",
+    ),
+)
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def replay(files: tuple[str, ...], *, as_json: bool) -> None:
+@click.option(
+    "--strict",
+    is_flag=True,
+    help="Exit with 1 where anything is inexact, malformed, alone or lost.",
+)
+def replay(files: tuple[str, ...], *, as_json: bool, strict: bool) -> None:
     """Put every pass of recorded kernel traces through the C core.
 
     FILE is a text trace of mm_shrink_slab_start and mm_shrink_slab_end as
@@ -46,8 +101,8 @@ def replay(files: tuple[str, ...], *, as_json: bool) -> None:
     Each file is one recording.
 
     Shows how many passes come out exactly as recorded, which do not and why,
-    and what the passes say about each shrinker.  The exit code is 1 where a
-    file could not be read or holds no event of a shrinker.
+    and what the passes say about each shrinker.  docs/replay.md tells how to
+    record a trace, and what is checked.
     """
     from shrinker.trace.printing import print_json, print_replay, progress  # noqa: PLC0415
     from shrinker.trace.replay import replay_files  # noqa: PLC0415
@@ -58,11 +113,16 @@ def replay(files: tuple[str, ...], *, as_json: bool) -> None:
         print_json(result)
     else:
         print_replay(result)
-    if not result.ok:
+    if not (result.flawless if strict else result.ok):
         sys.exit(1)
 
 
-@cli.command(short_help="Measure the reclaim loop.")
+@cli.command(
+    short_help="Measure the reclaim loop.",
+    epilog=_exit_codes(
+        "measured", "something is missing or failed, or ended before two rounds"
+    ),
+)
 @click.option("--fast", is_flag=True, help="About 10 seconds instead of 80.")
 @click.option(
     "--rounds",
@@ -74,7 +134,8 @@ def replay(files: tuple[str, ...], *, as_json: bool) -> None:
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Where the result goes, in pyperf's JSON; bench-results/<time>.json.",
+    help="Where the result goes, in pyperf's JSON; bench-results/<time>.json.  The"
+    " directory must exist, but for bench-results.",
 )
 @click.option(
     "--recording",
@@ -112,7 +173,8 @@ def bench(
     Around a default point (100 shrinkers of 4,096 objects, priority 3, batch
     128) the priority, the batch size and the number of shrinkers are varied, one
     at a time; and a real recording is walked.  Ends within 2 minutes, with
-    --fast within 20 seconds.  docs/benchmark.md tells how to read it.
+    --fast within 20 seconds.  Ctrl-C ends it early: what was measured is kept
+    when two rounds are complete.  docs/benchmark.md tells how to read it.
     """
     if plot is not None and no_plot:
         raise click.UsageError("--plot and --no-plot exclude each other")
@@ -193,7 +255,10 @@ class Number(click.ParamType):  # type: ignore[type-arg,unused-ignore]
         return total if text and end == len(text) else None
 
 
-@cli.command(short_help="Show one pass on paper.")
+@cli.command(
+    short_help="Show one pass on paper.",
+    epilog=_exit_codes("explained", "the output could not be written"),
+)
 @click.option(
     "--count",
     type=Number(0, 2**64 - 1, {"EMPTY": 2**64 - 2, "MAX": 2**63 - 1}),

@@ -44,7 +44,7 @@ class Step:
     title: str
     """What it is about."""
     formula: str
-    """As docs/specification.md, "One pass", has it."""
+    """As docs/specification.md, "One pass", has it; may have two lines."""
     filled_in: str
     """The formula with this pass's numbers."""
     name: str
@@ -224,8 +224,8 @@ def _steps(given: _Given, result: _Passed, *, ends: bool | None) -> tuple[Step, 
         ),
         Step(
             "scan batch by batch, while a whole batch is left, or as much as the cache",
-            "while total_scan >= batch or total_scan >= freeable:"
-            " scan_objects(min(batch, total_scan))",
+            "while total_scan >= batch or total_scan >= freeable:\n"
+            "    scan_objects(min(batch, total_scan))",
             f"batch = {number(given.batch_size)}, freeable = {freeable}",
             "total_scan_left",
             result.total_scan_left,
@@ -249,10 +249,7 @@ def _steps(given: _Given, result: _Passed, *, ends: bool | None) -> tuple[Step, 
                 number(result.returned),
                 "returned",
                 result.returned,
-                f"{len(result.scans):,} scan call{'s' * (len(result.scans) != 1)},"
-                " each taken to free all that it was asked for"
-                if result.scans
-                else "",
+                _freed_remark(result),
             ),
         ]
     return tuple(steps)
@@ -317,9 +314,29 @@ def _deferred_remark(result: _Passed, scanned: int) -> str:
     left = result.nr_before + result.delta - scanned
     if left > 2 * result.freeable == result.nr_deferred > 0:
         return f"{left - result.nr_deferred:,} beyond twice the cache are forgotten"
-    if left < 0 == result.nr_deferred:
+    if result.nr_deferred == 0 and scanned > max(result.nr_before + result.delta, 0):
         return "more was scanned than was due; the debt is forgiven"
+    if result.nr_deferred == 0 and result.nr_before < 0 and left < 0:
+        return "the counter was negative, and is reset to 0"
     return ""
+
+
+def _freed_remark(result: _Passed) -> str:
+    if not result.scans:
+        return ""
+    said = f"{_calls(len(result.scans))}, each taken to free all that it was asked for"
+    if not 0 < result.freeable < sum(result.scans):
+        return said
+    enough = itertools.accumulate(result.scans)
+    calls = 1 + sum(1 for _ in itertools.takewhile(result.freeable.__gt__, enough))
+    return (
+        f"{said}. That is more than the {result.freeable:,} there are: a real cache"
+        f" would be empty after {_calls(calls)}"
+    )
+
+
+def _calls(number: int) -> str:
+    return "1 scan call" if number == 1 else f"{number:,} scan calls"
 
 
 def _warnings(given: _Given, result: _Passed, *, ends: bool | None) -> Iterator[str]:

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import json
 import sys
+import textwrap
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.padding import Padding
 from rich.text import Text
 
 from shrinker.explain import EMPTY, number
 from shrinker.values import SHRINK_BATCH, CountObjects
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from shrinker.explain import Explanation, ScanCalls, Step
 
 __all__ = ["print_explanation", "print_json"]
 
+_INDENT = 5
+_HANG = 4
+_MIN_WIDTH = 40
+_TIE = "\N{NO-BREAK SPACE}"
 # Runs of equal scan calls that are listed, from the first and from the last.
 _FIRST, _LAST = 6, 2
 
@@ -32,26 +34,58 @@ def print_json(explanation: Explanation) -> None:
 
 def print_explanation(explanation: Explanation) -> None:
     """Print the pass step by step."""
-    console = Console(highlight=False, markup=False)
+    page = _Page()
     batch = explanation.batch
     stands_for = f" (stands for {SHRINK_BATCH})" if batch == 0 else ""
-    console.print(
+    page.print(
         f"One pass: count {_count(explanation.count)}, deferred"
         f" {explanation.deferred:,}, priority {explanation.priority}, seeks"
         f" {explanation.seeks}, batch {batch:,}{stands_for}",
         style="bold",
     )
     if not explanation.steps:
-        console.print(_nothing(explanation))
+        page.print("")
+        page.print(_nothing(explanation))
         return
     for place, step in enumerate(explanation.steps, 1):
-        console.print()
-        console.print(Text.assemble((f"{place}. ", "bold"), step.title))
-        for line in _lines(step, explanation):
-            console.print(Padding(line, (0, 0, 0, 5), expand=False))
+        page.print("")
+        page.print(f"{place}. {step.title}", hang=3)
+        _print_step(page, step, explanation)
     for warning in explanation.warnings:
-        console.print()
-        console.print(Text.assemble(("! ", "bold red"), (warning, "red")))
+        page.print("")
+        page.print(f"! {_tied(warning, '*')}", hang=2, style="red")
+
+
+class _Page:
+    """The terminal: wraps lines with a hanging indent, and pads none."""
+
+    def __init__(self) -> None:
+        self._console = Console(highlight=False, markup=False)
+        self._width = max(self._console.width, _MIN_WIDTH)
+
+    def print(
+        self,
+        text: str,
+        *,
+        indent: int = 0,
+        hang: int = 0,
+        style: str = "",
+        bold: str = "",
+    ) -> None:
+        """Print one paragraph; ``bold`` is its end, which is to stand out."""
+        lines = textwrap.wrap(
+            text,
+            self._width,
+            initial_indent=" " * indent,
+            subsequent_indent=" " * (indent + hang),
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        for line in lines or [""]:
+            shown = Text(line.replace(_TIE, " "), style=style)
+            if bold and line is lines[-1]:
+                shown.stylize("bold", len(shown) - len(bold))
+            self._console.print(shown, soft_wrap=True)
 
 
 def _count(count: int) -> str:
@@ -69,28 +103,48 @@ def _nothing(explanation: Explanation) -> str:
         else "count_objects() said 0: not known, or leave me out this time."
     )
     return (
-        f"\n{said} The pass is over: nothing is scanned, no trace event is emitted, and"
+        f"{said} The pass is over: nothing is scanned, no trace event is emitted, and"
         f" the deferred counter stays at {explanation.result.nr_deferred:,}, to apply"
         " in full when objects come back."
     )
 
 
-def _lines(step: Step, explanation: Explanation) -> Iterator[Text]:
-    """Yield what stands below the title of a step."""
-    yield Text(step.formula, style="dim")
+def _print_step(page: _Page, step: Step, explanation: Explanation) -> None:
+    """Print what stands below the title of a step."""
+    value = f"{step.value:,}"
+    for line in step.formula.splitlines():
+        body = line.lstrip()
+        indent = _INDENT + len(line) - len(body)
+        page.print(_tied(body), indent=indent, hang=_HANG, style="dim")
     if step.name == "total_scan_left":
-        yield Text(step.filled_in)
+        page.print(step.filled_in, indent=_INDENT)
         for call in _calls(explanation):
-            yield Text(call)
-        yield Text.assemble("total_scan is now ", (f"{step.value:,}", "bold"))
-    elif step.filled_in == number(step.value):
-        yield Text.assemble(f"{step.name} = ", (f"{step.value:,}", "bold"))
+            page.print(call, indent=_INDENT)
+        page.print(f"total_scan is now {value}", indent=_INDENT, bold=value)
     else:
-        yield Text.assemble(
-            f"{step.name} = {step.filled_in} = ", (f"{step.value:,}", "bold")
+        terms = [step.name, step.filled_in, value]
+        if step.filled_in == number(step.value):
+            del terms[1]
+        page.print(
+            _tied(" = ".join(terms)),
+            indent=_INDENT,
+            hang=len(f"{step.name} = "),
+            bold=value,
         )
     if step.remark:
-        yield Text(step.remark, style="italic")
+        page.print(step.remark, indent=_INDENT, style="italic")
+
+
+def _tied(text: str, *operators: str) -> str:
+    """Let a formula break behind commas and before the weaker operators only.
+
+    In prose, ``operators`` alone are tied to what stands around them.
+    """
+    for operator in operators or ("*", "/", ">>"):
+        text = text.replace(f" {operator} ", f"{_TIE}{operator}{_TIE}")
+    for operator in () if operators else ("=", "+", "-"):
+        text = text.replace(f" {operator} ", f" {operator}{_TIE}")
+    return text
 
 
 def _calls(explanation: Explanation) -> list[str]:

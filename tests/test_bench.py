@@ -8,6 +8,7 @@ How long anything takes is not tested.
 from __future__ import annotations
 
 import importlib
+import io
 import json
 import random
 import re
@@ -23,6 +24,7 @@ pytest.importorskip("click", reason="the command line needs click")
 pytest.importorskip("rich", reason="the command line prints with rich")
 
 from click.testing import CliRunner
+from rich.console import Console
 
 from shrinker import (
     CountObjects,
@@ -47,8 +49,10 @@ from shrinker.bench.pure import (
 )
 from shrinker.bench.recording import load_recording
 from shrinker.bench.results import point_results
+from shrinker.bench.table import print_results
 from shrinker.bench.workloads import open_row, plan, scan_calls
 from shrinker.cli import cli
+from shrinker.trace.terminal import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -266,6 +270,7 @@ def test_native_and_python_rows_do_the_same_work(
 def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A run as short as can be, through the command line."""
     directory = tmp_path_factory.mktemp("bench")
+    (directory / "sub").mkdir()
     done = subprocess.run(
         [sys.executable, "-m", "shrinker", "bench", "--fast", "--rounds=2",
          "--no-plot", "-o", "sub/result.json"],
@@ -324,7 +329,7 @@ def test_the_table_has_every_row(measured: tuple[Path, str]) -> None:
 
 def figures_of(label: str, table: str) -> list[list[str]]:
     """Return the cells of the lines that begin with ``label``."""
-    pattern = rf"^ ?{re.escape(label)}(?:, 8 shrinkers)?  +(\d.*)$"
+    pattern = rf"^ ?{re.escape(label)}  +(\d.*)$"
     return [found.split() for found in re.findall(pattern, table, re.MULTILINE)]
 
 
@@ -449,6 +454,7 @@ def test_plots_are_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """A PNG and an SVG are written, with something on them, and their paths said."""
     pytest.importorskip("matplotlib", reason="plots need matplotlib")
     monkeypatch.chdir(tmp_path)
+    Path("sub").mkdir()
     result = CliRunner().invoke(
         cli, ["bench", "-o", "result.json", "--plot", "sub/picture"]
     )
@@ -476,7 +482,9 @@ def test_plots_are_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         (["--compare=list"], 1, "list: no result of pyperf"),
         (["--compare=other"], 1, "other: no result of pyperf"),
         (["--recording=text"], 1, "text: no pass of a shrinker"),
-        (["-o", "text/result.json"], 1, "text"),
+        (["-o", "text/result.json"], 1, "text: not a directory"),
+        (["-o", "missing/result.json"], 1, "missing: no such directory"),
+        (["--plot", "missing/picture"], 1, "missing: no such directory"),
         (["-o", "."], 2, "directory"),
     ],
 )
@@ -501,7 +509,137 @@ def test_bad_input_is_said_in_a_line_before_measuring(
     result = CliRunner().invoke(cli, ["bench", *args])
     assert result.exit_code == code, result.output
     assert text in result.output
+    assert not Path("missing").exists()
     assert result.exception is None or isinstance(result.exception, SystemExit)
+
+
+def shown(results: Any, width: int) -> list[str]:
+    text = io.StringIO()
+    console = Console(
+        file=text, width=width, force_terminal=True, color_system=None, highlight=False
+    )
+    print_results(Terminal(console), results)
+    return [line.rstrip() for line in text.getvalue().splitlines()]
+
+
+def test_the_table_fits_on_a_noisy_machine() -> None:
+    """Large numbers and a wide spread, at 80 columns: nothing is cut."""
+    noisy = suite_of(
+        lambda name, number: 10 * (1 + 1.5 * (number % 3) * ("pure" in name))
+    )
+    lines = shown(point_results(noisy), 80)
+    assert max(map(len, lines)) <= 80
+    text = "\n".join(lines)
+    assert "…" not in text
+    assert len(re.findall(r"vs pure  vs pure +±$", text, re.MULTILINE)) == 2
+    for point in POINTS:
+        assert re.search(rf"^{re.escape(point.label)}  .*%$", text, re.MULTILINE)
+
+
+def test_a_difference_that_is_lost_in_the_noise_is_not_shown() -> None:
+    """Neither a negative time nor one that varies by more than half of itself."""
+
+    def factor(name: str, number: int) -> float:
+        if name == "pure: priority 0":
+            return 0.05
+        return 1 + number % 2 if name == "python: batch 1" else 1.0
+
+    clean = shown(point_results(suite_of(lambda _name, _round: 1.0)), 80)
+    assert "–" not in "".join(clean)  # noqa: RUF001
+    lines = shown(point_results(suite_of(factor)), 80)
+    calls = "\n".join(lines).partition("ns per scan call")[2]
+    (cells,) = figures_of("priority 0", calls)
+    assert cells[0] == "64"
+    assert cells[3:6] == ["–"] * 3  # noqa: RUF001
+    assert float(cells[1]) > 0
+    (cells,) = figures_of("default", calls)
+    assert len(cells) == 7
+    assert any(line.startswith("–: lost in the noise") for line in lines)  # noqa: RUF001
+
+
+FEW = [row for row in ROWS if row.point.label in ("default", "priority 12")]
+
+
+def test_interruption_keeps_complete_rounds() -> None:
+    """Ctrl-C in the third round: two values a row, and that is said."""
+
+    def advance(number: int, row: Row, _: float) -> None:
+        if (number, row) == (2, FEW[1]):
+            raise KeyboardInterrupt
+
+    said: list[int] = []
+    suite = measure(FAST_EFFORT, rows=FEW, progress=advance, interrupted=said.append)
+    assert said == [2]
+    assert suite.get_benchmark_names() == [row.name for row in FEW]
+    assert [benchmark.get_nvalue() for benchmark in suite] == [2] * len(FEW)
+
+
+def test_interruption_before_two_rounds_ends_it() -> None:
+    """There is nothing to keep."""
+
+    def advance(number: int, *_: object) -> None:
+        if number:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        measure(FAST_EFFORT, rows=FEW, progress=advance)
+
+
+def test_interruption_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The result is written and shown as any other."""
+    run = importlib.import_module("shrinker.bench.run")
+
+    def measure(*_: object, interrupted: Callable[[int], None], **__: object) -> Any:
+        interrupted(7)
+        return suite_of(lambda _name, _round: 1.0, rounds=7)
+
+    monkeypatch.setattr(run, "measure", measure)
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(cli, ["bench", "--no-plot", "-o", "kept.json"])
+    assert result.exit_code == 0
+    assert "Interrupted: the 7 complete rounds are kept." in result.output
+    assert Path("kept.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("nanoseconds", "text"),
+    [
+        (12, "12 ns"),
+        (12.34, "12.3 ns"),
+        (999.4, "999 ns"),
+        (999.6, "1.00 µs"),
+        (688_000, "688 µs"),
+        (1.09e6, "1.09 ms"),
+        (2e9, "2 s"),
+        (3e12, "3000 s"),
+    ],
+)
+def test_times_in_plots_have_units(nanoseconds: float, text: str) -> None:
+    """At most three digits and the unit, as read off an axis."""
+    pytest.importorskip("matplotlib", reason="plots need matplotlib")
+    from shrinker.bench.plot import _short  # noqa: PLC0415
+
+    assert _short(nanoseconds) == text
+
+
+def test_labels_of_plots_are_apart() -> None:
+    """No number lies on another, on a dot's axis, or outside its frame."""
+    pytest.importorskip("matplotlib", reason="plots need matplotlib")
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
+
+    from shrinker.bench.plot import _draw  # noqa: PLC0415
+
+    figure = _draw(point_results(suite_of(lambda _name, _round: 1.0)), "about")
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    for axis in figure.axes[1:]:
+        frame = axis.get_window_extent()
+        boxes = [text.get_window_extent(canvas.get_renderer()) for text in axis.texts]
+        assert len(boxes) > 5
+        for place, box in enumerate(boxes):
+            assert frame.x0 < box.x0 < box.x1 < frame.x1
+            assert frame.y0 < box.y0 < box.y1 < frame.y1
+            assert not any(box.overlaps(other) for other in boxes[:place])
 
 
 def test_a_round_that_fails_is_said_in_a_line() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -116,6 +118,59 @@ def test_the_formula_is_filled_in() -> None:
         "returned = 1,024",
     ):
         assert line in output
+
+
+def remark_of(given: tuple[int, ...], title: str) -> str:
+    count, deferred, priority, seeks, batch = given
+    explanation = explain(
+        count, deferred=deferred, priority=priority, seeks=seeks, batch=batch
+    )
+    (step,) = [step for step in explanation.steps if step.title.startswith(title)]
+    return step.remark
+
+
+@pytest.mark.parametrize(
+    ("given", "remark"),
+    [
+        ((1000, -(2**63), 0, 2, 0), "the counter was negative, and is reset to 0"),
+        ((1000, -3000, 12, 2, 0), "the counter was negative, and is reset to 0"),
+        # 1,500 below 0 by the halved counter, 2,000 scanned for 1,000 due.
+        ((4000, -6000, 2, 2, 1), "more was scanned than was due"),
+        ((1000, 0, 0, 2, 0), ""),
+    ],
+)
+def test_debt_is_forgiven_only_where_there_is_one(
+    given: tuple[int, ...], remark: str
+) -> None:
+    """Nothing scanned is not too much scanned."""
+    said = remark_of(given, "put off")
+    assert said.startswith(remark)
+    assert bool(said) == bool(remark)
+
+
+def test_more_freed_than_there_is_is_said() -> None:
+    """The callback that is assumed frees what it is asked for; a cache cannot."""
+    said = remark_of((1000, 0, 0, 2, 0), "the answer")
+    assert "15 scan calls" in said
+    assert "more than the 1,000 there are" in said
+    assert "a real cache would be empty after 8 scan calls" in said
+    assert "real cache" not in remark_of((1000, 0, 1, 2, 0), "the answer")
+
+
+@pytest.mark.parametrize("given", INPUTS)
+def test_lines_are_broken_with_care(given: tuple[int, ...]) -> None:
+    """Hanging indents, no product torn apart, no blanks at the end of a line."""
+    _, output = call(*options(*given))
+    lines = output.splitlines()
+    assert [line for line in lines if line != line.rstrip()] == []
+    assert [line for line in lines if re.search(r"(\*|/|>>|\+|-|=)$", line)] == []
+    if not explain(given[0]).steps:
+        return
+    at = lines.index("     while total_scan >= batch or total_scan >= freeable:")
+    assert lines[at + 1] == "         scan_objects(min(batch, total_scan))"
+    # Only what opens a paragraph stands at the margin.
+    for before, line in itertools.pairwise(lines):
+        assert line.startswith(" ") or before in ("", lines[0]) or not line
 
 
 def test_many_different_scan_calls_are_summarised() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
 import lzma
 import random
+import re
 import sys
 from pathlib import Path
 
@@ -13,7 +15,13 @@ import pytest
 
 from shrinker.events import ShrinkSlabEnd, ShrinkSlabStart
 from shrinker.gfp import GFP
-from shrinker.trace import READ_ERRORS, TraceReader, bundled_recording, read_events
+from shrinker.trace import (
+    READ_ERRORS,
+    TraceReader,
+    bundled_recording,
+    read_events,
+    replay_file,
+)
 
 TRACES = Path(__file__).parent / "data" / "traces"
 HEADER = "            sh-2292    [001] .....   338.056654: "
@@ -116,6 +124,91 @@ def test_compressed_files_are_recognised_by_content(tmp_path: Path) -> None:
     for name, data in files.items():
         (tmp_path / name).write_bytes(data)
         assert list(read_events(tmp_path / name)) == expected
+
+
+COMPRESS = {"gzip": gzip.compress, "xz": lzma.compress}
+CUT = "Compressed file ended before the end-of-stream marker was reached"
+
+
+@pytest.mark.parametrize("form", COMPRESS)
+def test_cut_compressed_file_is_an_error(tmp_path: Path, form: str) -> None:
+    """Wherever it breaks off: in the header, the data, the checksum, a second stream.
+
+    What precedes the cut is replayed all the same.
+    """
+    text = "".join(lines()).encode()
+    one, two = (COMPRESS[form](half) for half in (text[:5000], text[5000:]))
+    path = tmp_path / "cut"
+    for data, start in ((one, 0), (one + two, len(one))):
+        for end in {1, 2, 3, 7, 20, len(data) // 2, *range(len(data) - 30, len(data))}:
+            if not start < end < len(data):
+                continue
+            path.write_bytes(data[:end])
+            result = replay_file(path)
+            assert result.error == CUT, end
+            assert result.problems[0].reason == CUT
+            assert not start or result.exact > 5
+    path.write_bytes(one + two)
+    assert replay_file(path).exact == 71
+
+
+@pytest.mark.parametrize("form", COMPRESS)
+def test_streams_may_stand_one_behind_the_other(tmp_path: Path, form: str) -> None:
+    """As ``cat a.xz b.xz`` makes them, with the padding that xz allows."""
+    text = "".join(lines()).encode()
+    parts = [COMPRESS[form](text[i : i + 3000]) for i in range(0, len(text), 3000)]
+    expected = list(read_events(lines()))
+    for padding in (b"", b"\0" * 4, b"\0" * 100_000):
+        (tmp_path / "file").write_bytes(b"".join(part + padding for part in parts))
+        assert list(read_events(tmp_path / "file")) == expected
+
+
+@pytest.mark.parametrize("form", COMPRESS)
+def test_what_follows_a_stream_is_not_passed_over(tmp_path: Path, form: str) -> None:
+    """Behind the compressed text stands more text: it is said, not dropped."""
+    text = "".join(lines()).encode()
+    (tmp_path / "file").write_bytes(COMPRESS[form](text) + text)
+    result = replay_file(tmp_path / "file")
+    assert result.exact == 71
+    assert "what follows the compressed data" in str(result.error)
+
+
+@pytest.mark.parametrize(
+    ("beginning", "reason"),
+    [
+        (b"\x28\xb5\x2f\xfd\x24\x10", "compressed with zstd; unpack it first"),
+        (bz2.compress(b"x"), "compressed with bzip2; unpack it first"),
+        (b"\x04\x22\x4d\x18\x64", "compressed with lz4; unpack it first"),
+        (b"PERFILE2\x68", "perf's own format; print it with `perf script` first"),
+        (b"\x17\x08\x44tracing6", "trace-cmd's own format"),
+    ],
+)
+def test_other_forms_are_named(tmp_path: Path, beginning: bytes, reason: str) -> None:
+    """A recording that must be unpacked or printed first says so."""
+    (tmp_path / "file").write_bytes(beginning + bytes(100))
+    assert reason in str(replay_file(tmp_path / "file").error)
+
+
+def names_of_flags() -> dict[str, int]:
+    """Return what a kernel's own description of the event says of its flags."""
+    text = (TRACES.parent / "tracefs" / "mm_shrink_slab_start-6.18.txt").read_text()
+    found = re.findall(r"\{\( unsigned long\)(\([^{}]*\)), \"(\w+)\"\}", text)
+    plain = re.compile(r"\( gfp_t\)|UL")
+    return {name: eval(plain.sub("", value)) for value, name in found}
+
+
+def test_every_flag_of_a_real_kernel_is_read() -> None:
+    """Linux 6.18 prints these names for these values, some of which we never print."""
+    names = names_of_flags()
+    assert len(names) == 38
+    assert {"GFP_TRANSHUGE", "GFP_TRANSHUGE_LIGHT", "GFP_DMA", "GFP_DMA32"} <= set(
+        names
+    )
+    for name, value in names.items():
+        text = f"f 1: nid: 0 objects to shrink 0 gfp_flags {name} cache items 1 delta 0"
+        (event,) = read_events([f"{text} total_scan 0 priority 0"])
+        assert isinstance(event, ShrinkSlabStart)
+        assert event.gfp_mask == value, name
 
 
 def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import lzma
+import re
 import resource
 import shutil
 from pathlib import Path
@@ -149,6 +150,36 @@ def test_malformed_line_is_named(tmp_path: Path) -> None:
     assert result.error is None
 
 
+def test_impossible_delta_of_a_first_event_is_named(tmp_path: Path) -> None:
+    """Nothing precedes it, and no seeks gives its delta: both are said as they are."""
+    path = tmp_path / "file"
+    path.write_text(
+        "f 1: nid: 0 objects to shrink 0 gfp_flags GFP_KERNEL cache items 100 delta 24"
+        " total_scan 24 priority 0\n"
+        "f 1: nid: 0 unused scan count 0 new scan count 24 total_scan 24"
+        " last shrinker return val 0\n"
+    )
+    result = replay_file(path)
+    assert result.problems[0].reason == (
+        "f 1: no seeks gives delta 24 for 100 cache items at priority 0"
+        " (started in line 1)"
+    )
+    assert result.inexact_reasons == {"no seeks gives delta": 1}
+
+
+def test_flawless_is_stricter_than_ok(tmp_path: Path) -> None:
+    """A recording that was read, but in which something is not as it should be."""
+    good = replay_files([TRACES / "drop_caches.txt.xz"])
+    assert good.ok
+    assert good.flawless
+    line = "CPU:0 [LOST 17 EVENTS]\n"
+    for path in (TRACES / "hard" / "numa_kswapd_6.1.txt.xz", damaged(tmp_path, line)):
+        result = replay_files([path])
+        assert result.ok
+        assert not result.flawless
+    assert not replay_files([tmp_path / "none"]).flawless
+
+
 def test_losses_are_counted(tmp_path: Path) -> None:
     """Events are lost as the trace says, and cost no more than their passes."""
     result = replay_file(damaged(tmp_path, "CPU:0 [LOST 17 EVENTS]\n"))
@@ -249,6 +280,32 @@ def test_json_is_as_documented() -> None:
     assert keys <= shrinker.keys()
     assert shrinker["pointer"] == "0000000021243ffe"
     assert len(shrinker["seeks"]) == len(shrinker["batch"]) == 2
+
+
+def example(language: str, *, beginning: str) -> str:
+    """Return the block of docs/replay.md that begins so."""
+    page = (Path(__file__).parent.parent / "docs" / "replay.md").read_text()
+    blocks = re.findall(rf"^```{language}\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    (block,) = [block for block in blocks if block.startswith(beginning)]
+    return str(block)
+
+
+def test_the_python_of_the_page_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    """What docs/replay.md shows of ``shrinker.trace`` does what it says."""
+    exec(example("python", beginning="from shrinker.trace"), {})  # noqa: S102
+    assert capsys.readouterr().out == "5950 of 5950 passes exact\n"
+
+
+def test_the_print_order_of_the_page_is_found(tmp_path: Path) -> None:
+    """The example is what it is an example of, and its variant too."""
+    path = tmp_path / "file"
+    text = example("text", beginning=" a-1")
+    path.write_text(text)
+    result = replay_file(path)
+    assert result.inexact_reasons == {"new counter: print order, late start": 1}
+    assert (result.exact, result.problems[0].line) == (2, 6)
+    path.write_text(text.replace(" 2.0001:", " 2.99995:"))
+    assert replay_file(path).inexact_reasons == {"new counter: print order": 1}
 
 
 def test_memory_does_not_grow_with_length(tmp_path: Path) -> None:

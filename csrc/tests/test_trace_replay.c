@@ -228,10 +228,10 @@ static void finds_a_wrong_counter(void)
 static void names_what_does_not_follow(void)
 {
 	static const int reasons[] = {
-		TRACE_REPLAY_FREEABLE, TRACE_REPLAY_PRIORITY,
-		TRACE_REPLAY_SEEKS,    TRACE_REPLAY_TOTAL_SCAN,
-		TRACE_REPLAY_UNUSED,   TRACE_REPLAY_NID,
-		TRACE_REPLAY_BATCH,
+		TRACE_REPLAY_FREEABLE,	 TRACE_REPLAY_PRIORITY,
+		TRACE_REPLAY_DELTA,	 TRACE_REPLAY_SEEKS,
+		TRACE_REPLAY_TOTAL_SCAN, TRACE_REPLAY_UNUSED,
+		TRACE_REPLAY_NID,	 TRACE_REPLAY_BATCH,
 	};
 
 	for (size_t i = 0; i < sizeof(reasons) / sizeof(*reasons); i++) {
@@ -249,8 +249,11 @@ static void names_what_does_not_follow(void)
 		case TRACE_REPLAY_PRIORITY:
 			start.priority = 64;
 			break;
-		case TRACE_REPLAY_SEEKS:
+		case TRACE_REPLAY_DELTA:
 			start.delta++;
+			break;
+		case TRACE_REPLAY_SEEKS:
+			start.delta /= 2;
 			break;
 		case TRACE_REPLAY_TOTAL_SCAN:
 			start.total_scan++;
@@ -275,6 +278,25 @@ static void names_what_does_not_follow(void)
 			 reasons[i] <= TRACE_REPLAY_TOTAL_SCAN ? 1 : 2);
 		done();
 	}
+}
+
+/* A delta that no seeks gives is named as such, also in the first event. */
+static void names_an_impossible_delta(void)
+{
+	struct trace_replay_problem problem;
+	struct trace_text_event start = start_event(1, 0, 0, 0, 1000, 3);
+
+	begin();
+	start.delta++;
+	feed(start);
+	feed(end_event(&start, 0, 0));
+	look();
+	CHECK_EQ(trace_replay_problems(replay, &problem, 1), 1);
+	CHECK_EQ(problem.reason, TRACE_REPLAY_DELTA);
+	CHECK_EQ(problem.recorded, start.delta);
+	CHECK_EQ(problem.computed, 1000);
+	CHECK_EQ(problem.priority, 3);
+	done();
 }
 
 /* A shrinker with one counter for two nodes is recognised. */
@@ -564,6 +586,7 @@ int main(void)
 	RUN(follows_many_walkers);
 	RUN(finds_a_wrong_counter);
 	RUN(names_what_does_not_follow);
+	RUN(names_an_impossible_delta);
 	RUN(recognises_one_set);
 	RUN(recognises_counters_by_node);
 	RUN(recognises_print_order);

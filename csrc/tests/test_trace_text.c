@@ -311,6 +311,12 @@ static void reads_flags(void)
 	CHECK_EQ(start_with("0", "__GFP_DMA32|__GFP_DMA", &e),
 		 TRACE_LINE_START);
 	CHECK_EQ(e.gfp_mask, __GFP_DMA32 | __GFP_DMA);
+	CHECK_EQ(start_with("0", "GFP_TRANSHUGE|__GFP_THISNODE", &e),
+		 TRACE_LINE_START);
+	CHECK_EQ(e.gfp_mask, 0x1c24ca | __GFP_THISNODE);
+	CHECK_EQ(start_with("0", "GFP_DMA|GFP_DMA32", &e), TRACE_LINE_START);
+	CHECK_EQ(e.gfp_mask, __GFP_DMA | __GFP_DMA32);
+	CHECK_EQ(e.flags & TRACE_TEXT_GFP_UNKNOWN, 0);
 	CHECK_EQ(start_with("0", "GFP_KERNEL|__GFP_FROM_2040", &e),
 		 TRACE_LINE_START);
 	CHECK_EQ(e.gfp_mask, GFP_KERNEL);

@@ -36,7 +36,7 @@ from shrinker.bench.points import ROWS
 from shrinker.errors import ShrinkerError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from shrinker.bench.points import Row
 
@@ -69,6 +69,7 @@ def measure(
     recording: str | None = None,
     rows: Sequence[Row] = ROWS,
     progress: Callable[[int, Row, float], None] | None = None,
+    interrupted: Callable[[int], None] | None = None,
 ) -> Any:
     """Return a ``pyperf.BenchmarkSuite`` with a benchmark for each row.
 
@@ -76,45 +77,83 @@ def measure(
     ``progress(round, row, share)`` is called when a row has been measured;
     ``share``, 0 to 1, is how much of the work is done.
 
+    KeyboardInterrupt ends it early: with two rounds complete they are returned,
+    after ``interrupted(rounds)``; with fewer it is raised.
+
     Raises ``ShrinkerError`` where a round fails.
     """
     benchmarks: dict[str, Any] = {}
     loops: dict[str, int | None] = dict.fromkeys((row.name for row in rows), None)
-    began, longest = pyperf.perf_counter(), 0.0
-    for number in range(max(effort.rounds, _MIN_ROUNDS)):
-        round_began = pyperf.perf_counter()
-        if number >= _MIN_ROUNDS and round_began - began + longest > effort.seconds:
-            break
-        request = {
-            "round": number,
-            "loops": loops,
-            "min_time": effort.min_time,
-            "recording": recording,
-        }
-        for done, (row, measured) in enumerate(
-            zip(rows, _round(request), strict=True), 1
-        ):
-            if measured.get_name() != row.name:
-                raise ShrinkerError(f"expected {row.name}, got {measured.get_name()}")
-            if row.name in benchmarks:
-                benchmarks[row.name].add_runs(measured)
+    began, longest, complete = pyperf.perf_counter(), 0.0, 0
+
+    def advance(row: Row, done: int) -> None:
+        if progress:
+            elapsed = pyperf.perf_counter() - began
+            share = max(
+                (complete + done / len(rows)) / effort.rounds,
+                min(elapsed / effort.seconds, 1.0),
+            )
+            progress(complete, row, min(share, 1.0))
+
+    try:
+        while complete < max(effort.rounds, _MIN_ROUNDS):
+            round_began = pyperf.perf_counter()
+            late = round_began - began + longest > effort.seconds
+            if complete >= _MIN_ROUNDS and late:
+                break
+            request = {
+                "round": complete,
+                "loops": loops,
+                "min_time": effort.min_time,
+                "recording": recording,
+            }
+            measured = _whole_round(request, rows, advance)
+            # All or nothing: an interruption leaves each row as many rounds.
+            benchmarks = _merged(benchmarks, measured)
+            # The first round is no measure for the others: it calibrates.
+            if complete:
+                longest = max(longest, pyperf.perf_counter() - round_began)
             else:
-                benchmarks[row.name] = measured
-                loops[row.name] = measured.get_runs()[-1].get_loops()
-            if progress:
-                elapsed = pyperf.perf_counter() - began
-                share = max(
-                    (number + done / len(rows)) / effort.rounds,
-                    min(elapsed / effort.seconds, 1.0),
-                )
-                progress(number, row, min(share, 1.0))
-        # The first round is no measure for the others: it calibrates.
-        if number:
-            longest = max(longest, pyperf.perf_counter() - round_began)
+                loops = {
+                    name: benchmark.get_runs()[-1].get_loops()
+                    for name, benchmark in measured.items()
+                }
+            complete += 1
+    except KeyboardInterrupt:
+        if complete < _MIN_ROUNDS:
+            raise
+        if interrupted:
+            interrupted(complete)
     return pyperf.BenchmarkSuite(list(benchmarks.values()))
 
 
-def _round(request: dict[str, Any]) -> Iterator[Any]:
+def _whole_round(
+    request: dict[str, Any],
+    rows: Sequence[Row],
+    advance: Callable[[Row, int], None],
+) -> dict[str, Any]:
+    """Return a ``pyperf.Benchmark`` for each row, by its name."""
+    found = {}
+    measured = _round(request)
+    with contextlib.closing(measured):
+        for done, (row, benchmark) in enumerate(zip(rows, measured, strict=True), 1):
+            if benchmark.get_name() != row.name:
+                raise ShrinkerError(f"expected {row.name}, got {benchmark.get_name()}")
+            found[row.name] = benchmark
+            advance(row, done)
+    return found
+
+
+def _merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: pyperf.Benchmark(
+            (old[name].get_runs() if name in old else []) + benchmark.get_runs()
+        )
+        for name, benchmark in new.items()
+    }
+
+
+def _round(request: dict[str, Any]) -> Generator[Any, None, None]:
     """Run one process; yield a ``pyperf.Benchmark`` for each row as it comes."""
     # The same package as ours, wherever we were imported from, and nothing of
     # the current directory.

@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from shrinker.bench.points import DEFAULT, Callbacks, Factor
-from shrinker.bench.table import nanoseconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,6 +29,12 @@ _NAMES = {
     Callbacks.NATIVE: "native callbacks",
     Callbacks.PYTHON: "Python callbacks",
     Callbacks.PURE: "all in pure Python",
+}
+# On a ground of its own, so that no line runs through it.
+_LABEL: dict[str, Any] = {
+    "fontsize": 7.5,
+    "zorder": 4,
+    "bbox": {"facecolor": "white", "edgecolor": "none", "pad": 0.6},
 }
 _STYLE: dict[Any, Any] = {
     "font.size": 9,
@@ -69,13 +74,13 @@ def _draw(results: Sequence[PointResult], about: str) -> Figure:
     _by_category(
         axes[0][1],
         [(f"priority {p}", by_label.get(label)) for p, label in _PRIORITIES],
-        "ns per pass, by priority",
+        "time per pass, by priority",
         lambda result: f"{result.scan_calls:g} scan calls",
     )
     _by_category(
         axes[1][0],
         [(f"batch {b:,}", by_label.get(label)) for b, label in _BATCHES],
-        "ns per pass, by batch size",
+        "time per pass, by batch size",
         lambda result: (
             f"{result.scan_calls:,.0f} scan call"
             + ("" if result.scan_calls == 1 else "s")
@@ -150,13 +155,14 @@ def _by_shrinkers(axis: Any, results: Sequence[PointResult]) -> None:
                 label=_NAMES[kind] if line == "-" else None,
             )
     axis.set_xscale("log")
-    axis.set_title("ns per pass, by number of shrinkers")
+    axis.margins(y=0.1)
+    axis.set_title("time per pass, by number of shrinkers")
     axis.set_xlabel(
         "shrinkers in the walk (solid: priority 3, 8 scan calls a pass;"
         " dashed: 12, none)",
         fontsize=8,
     )
-    _log_nanoseconds(axis.yaxis, axis.set_yscale)
+    _log_time(axis.yaxis, axis.set_yscale)
     axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axis.xaxis.set_minor_locator(NullLocator())
 
@@ -167,38 +173,49 @@ def _by_category(
     title: str,
     below: Callable[[PointResult], str],
 ) -> None:
-    """Grouped bars with their numbers on top."""
+    """Dots side by side with their numbers: an axis without a 0 has no bars."""
     shown = [(label, result) for label, result in categories if result is not None]
     width = 0.27
     for place, (_, result) in enumerate(shown):
+        # These two are near each other; their numbers must not be.
+        pair = [k for k in (Callbacks.PYTHON, Callbacks.PURE) if k in result.per_pass]
+        lower = min(pair, key=lambda kind: result.per_pass[kind].median, default=None)
         for kind in _kinds(result):
-            offset = (list(Callbacks).index(kind) - 1) * width
+            x = place + (list(Callbacks).index(kind) - 1) * width
             figure = result.per_pass[kind]
-            axis.bar(
-                place + offset,
+            # Downwards it must not reach 0, which is nowhere on the axis.
+            down = figure.median * min(figure.spread, 0.9)
+            up = figure.median * figure.spread
+            axis.errorbar(
+                x,
                 figure.median,
-                width * 0.92,
+                yerr=[[down], [up]],
+                fmt=_MARKERS[kind],
                 color=_COLOURS[kind],
-                yerr=figure.median * figure.spread,
-                error_kw={"elinewidth": 0.8, "ecolor": "#333333"},
+                markersize=7,
+                elinewidth=1.2,
+                capsize=2.5,
             )
+            below_dot = kind is lower
             axis.annotate(
                 _short(figure.median),
-                (place + offset, figure.median * (1 + figure.spread)),
-                xytext=(0, 2),
+                (x, figure.median - down if below_dot else figure.median + up),
+                xytext=(0, -8 if below_dot else 8),
                 textcoords="offset points",
                 ha="center",
-                fontsize=7.5,
+                va="top" if below_dot else "bottom",
+                **_LABEL,
             )
     axis.set_title(title)
     axis.set_xticks(
         range(len(shown)),
         [f"{label}\n{below(result)}" for label, result in shown],
     )
+    axis.set_xlim(-0.5, len(shown) - 0.5)
     axis.grid(visible=False, axis="x")
-    _log_nanoseconds(axis.yaxis, axis.set_yscale)
+    _log_time(axis.yaxis, axis.set_yscale)
     low, high = axis.get_ylim()
-    axis.set_ylim(min(low, 10), high * 2)
+    axis.set_ylim(low / 2.2, high * 2.2)
 
 
 def _versus_pure(axis: Any, results: Sequence[PointResult]) -> None:
@@ -206,14 +223,6 @@ def _versus_pure(axis: Any, results: Sequence[PointResult]) -> None:
     shown = [result for result in results if result.ratio][::-1]
     for place, result in enumerate(shown):
         for kind, figure in result.ratio.items():
-            axis.plot(
-                [1, figure.median],
-                [place, place],
-                color=_COLOURS[kind],
-                alpha=0.25,
-                linewidth=3,
-                solid_capstyle="butt",
-            )
             axis.plot(figure.median, place, marker=_MARKERS[kind], color=_COLOURS[kind])
             right = figure.median >= 1
             axis.annotate(
@@ -223,35 +232,38 @@ def _versus_pure(axis: Any, results: Sequence[PointResult]) -> None:
                 if right
                 else f"{figure.median:.2f}x",
                 (figure.median, place),
-                xytext=(6 if right else -6, 0),
+                xytext=(7 if right else -7, 0),
                 textcoords="offset points",
                 ha="left" if right else "right",
-                va="center",
-                fontsize=7.5,
+                va="center_baseline",
+                **_LABEL,
             )
     axis.axvline(1, color=_COLOURS[Callbacks.PURE], linewidth=1.2)
     axis.set_xscale("log")
     axis.set_yticks(
         range(len(shown)), [result.point.label for result in shown], fontsize=8
     )
-    axis.grid(visible=False, axis="y")
     axis.tick_params(axis="y", length=0)
     axis.set_title("times as fast as pure Python, per pass")
     axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}x"))
     axis.xaxis.set_minor_locator(NullLocator())
     low, high = axis.get_xlim()
-    axis.set_xlim(low / 1.6, high * 1.8)
+    axis.set_xlim(low / 2.5, high * 2.5)
+    axis.set_ylim(-0.8, len(shown) - 0.2)
 
 
-def _log_nanoseconds(axis: Any, set_scale: Callable[[str], None]) -> None:
+def _log_time(axis: Any, set_scale: Callable[[str], None]) -> None:
     set_scale("log")
     axis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
     axis.set_minor_locator(NullLocator())
 
 
-def _short(value: float) -> str:
-    """Return nanoseconds in few characters: 12.3, 850, 8.2k, 0.66M."""
-    for limit, unit in ((1e5, "M"), (1e3, "k")):
-        if value >= limit * (1 if unit == "k" else 9.995):
-            return f"{value / (1e6 if unit == 'M' else 1e3):.3g}{unit}"
-    return nanoseconds(value) if value % 1 else f"{value:.0f}"
+def _short(nanoseconds: float) -> str:
+    """Return a time with three digits at most and its unit: 12.3 ns, 8.2 µs."""
+    value, units = nanoseconds, ["ns", "µs", "ms", "s"]
+    # 999.5 would be 1,000 of its unit.
+    while value >= 999.5 and len(units) > 1:  # noqa: PLR2004
+        value /= 1000
+        units.pop(0)
+    digits = 0 if value >= 99.95 or value % 1 == 0 else 1 if value >= 9.995 else 2  # noqa: PLR2004
+    return f"{value:.{digits}f} {units[0]}"

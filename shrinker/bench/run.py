@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import statistics
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     Progress,
@@ -24,6 +26,7 @@ from shrinker.bench.recording import load_recording
 from shrinker.bench.results import load, point_results
 from shrinker.bench.table import print_comparison, print_results
 from shrinker.errors import ShrinkerError
+from shrinker.trace.terminal import Terminal
 
 if TYPE_CHECKING:
     from shrinker.bench.measure import Effort
@@ -32,10 +35,13 @@ if TYPE_CHECKING:
 __all__ = ["bench", "default_output"]
 
 
+_RESULTS = Path("bench-results")
+
+
 def default_output() -> Path:
     """Return where a result goes: bench-results/ and the time, as JSON."""
     now = dt.datetime.now().astimezone()
-    return Path("bench-results", now.strftime("%Y-%m-%dT%H-%M-%S") + ".json")
+    return Path(_RESULTS, now.strftime("%Y-%m-%dT%H-%M-%S") + ".json")
 
 
 def bench(
@@ -60,7 +66,7 @@ def bench(
         raise ShrinkerError("plots need matplotlib: pip install 'shrinker[plot]'")
     for path in (output, plot):
         if path is not None:
-            _make_parent(path)
+            _check_target(path)
 
     suite = _measure(effort, recording)
     try:
@@ -68,17 +74,14 @@ def bench(
     except OSError as exc:
         raise ShrinkerError(f"{output}: {exc.strerror}") from exc
 
-    # Tables are made for 80 columns, and not cut where that is not known.
-    console = Console(highlight=False, markup=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, markup=False, width=80)
+    terminal = Terminal()
     results = point_results(suite)
-    print_results(console, results)
+    print_results(terminal, results)
     if old is not None:
-        console.print()
-        print_comparison(console, compare(old, suite), str(compare_with))
-    console.print()
-    console.print(f"result: {output}", soft_wrap=True)
+        terminal.print("")
+        print_comparison(terminal, compare(old, suite), str(compare_with))
+    terminal.print("")
+    terminal.print_line(f"result: {escape(str(output))}")
     if plot is not None:
         # Half a second of imports, for this alone.
         from shrinker.bench.plot import save_plots  # noqa: PLC0415
@@ -88,14 +91,22 @@ def bench(
         except OSError as exc:
             raise ShrinkerError(f"{plot}: {exc.strerror}") from exc
         for path in paths:
-            console.print(f"plot:   {path}", soft_wrap=True)
+            terminal.print_line(f"plot:   {escape(str(path))}")
 
 
-def _make_parent(path: Path) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as exc:
-        raise ShrinkerError(f"{path.parent}: {exc.strerror}") from exc
+def _check_target(path: Path) -> None:
+    """Raise ``ShrinkerError`` where nothing could be written to ``path``."""
+    if path.parent == _RESULTS:
+        try:
+            _RESULTS.mkdir(exist_ok=True)
+        except OSError as exc:
+            raise ShrinkerError(f"{_RESULTS}: {exc.strerror}") from exc
+    if not path.parent.exists():
+        raise ShrinkerError(f"{path.parent}: no such directory")
+    if not path.parent.is_dir():
+        raise ShrinkerError(f"{path.parent}: not a directory")
+    if not os.access(path.parent, os.W_OK):
+        raise ShrinkerError(f"{path.parent}: may not be written to")
     if path.is_dir():
         raise ShrinkerError(f"{path}: is a directory")
 
@@ -104,13 +115,14 @@ def _measure(effort: Effort, recording: str | None) -> Any:
     console = Console(stderr=True, highlight=False)
     console.print(
         f"{len(ROWS)} rows, up to {effort.rounds} rounds, about"
-        f" {effort.seconds:.0f} seconds"
+        f" {effort.seconds:.0f} seconds; Ctrl-C keeps the complete ones"
     )
     columns = (
-        TextColumn("{task.description:36}"),
+        TextColumn("{task.description:39}"),
         BarColumn(bar_width=None),
         TaskProgressColumn(),
         TimeElapsedColumn(),
+        TextColumn("elapsed"),
     )
     # Drawn seldom, and by the processor that the rounds leave free.
     with Progress(
@@ -126,7 +138,12 @@ def _measure(effort: Effort, recording: str | None) -> Any:
             description = f"round {number + 1}, {row.name}"
             bar.update(task, completed=share, description=description)
 
-        return measure(effort, recording=recording, progress=advance)
+        def interrupted(rounds: int) -> None:
+            bar.console.print(f"Interrupted: the {rounds} complete rounds are kept.")
+
+        return measure(
+            effort, recording=recording, progress=advance, interrupted=interrupted
+        )
 
 
 def _about(suite: Any) -> str:

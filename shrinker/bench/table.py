@@ -4,28 +4,34 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich import box
-from rich.table import Table
+from rich.markup import escape
 
 from shrinker.bench.compare import MIN_CHANGE
 from shrinker.bench.points import Callbacks, Factor
 from shrinker.bench.results import NS
+from shrinker.trace.terminal import NameTable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from rich.console import Console
-
     from shrinker.bench.compare import Change, Comparison
     from shrinker.bench.results import Figure, PointResult
+    from shrinker.trace.terminal import Terminal
 
 __all__ = ["nanoseconds", "print_comparison", "print_results"]
 
 
-def print_results(console: Console, results: Sequence[PointResult]) -> None:
+MAX_SPREAD = 0.5
+"""Of a difference; above this it is the noise of its two rows."""
+_LOST = "\N{EN DASH}"
+_TOP_SPREAD = 0.99
+
+
+def print_results(terminal: Terminal, results: Sequence[PointResult]) -> None:
     """Print a table of passes and one of scan calls."""
     passes, calls = _results_table("ns per pass"), _results_table("ns per scan call")
     factor = None
+    lost = False
     for result in results:
         if result.point.factor is not factor:
             factor = result.point.factor
@@ -33,61 +39,77 @@ def print_results(console: Console, results: Sequence[PointResult]) -> None:
             calls.add_section()
         _add_row(passes, result, result.per_pass, result.ratio)
         if result.per_call:
-            _add_row(calls, result, result.per_call, result.call_ratio)
+            figures = {
+                kind: figure
+                for kind, figure in result.per_call.items()
+                if _is_known(figure)
+            }
+            ratios = {
+                kind: ratio
+                for kind, ratio in result.call_ratio.items()
+                if figures.keys() >= {kind, Callbacks.PURE}
+            }
+            lost = lost or len(figures) < len(result.per_call)
+            _add_row(calls, result, figures, ratios)
     for table in (passes, calls):
         if table.row_count:
-            console.print(table)
-    console.print(
+            terminal.print_table(table)
+    if lost:
+        terminal.print(
+            f"{_LOST}: lost in the noise. A scan call's time is the difference of two"
+            " rows, and here it is no larger than what they vary by"
+            f" (± above {MAX_SPREAD:.0%}, or not above 0).\n"
+        )
+    recorded = [r.shrinkers for r in results if r.point.factor is Factor.RECORDED]
+    terminal.print(
         "default: 100 shrinkers of 4,096 objects, priority 3, batch 128; the lines"
         " below it vary one factor. calls: scan calls in a pass. no shrinker: ns of a"
-        " whole walk. vs pure: times as fast as pure Python in the same round, so"
+        " whole walk."
+        + "".join(f" recording: {shrinkers} shrinkers." for shrinkers in recorded)
+        + " vs pure: times as fast as pure Python in the same round, so"
         " below 1 is slower. Medians of rounds; ±: the largest median absolute"
         " deviation of the three."
     )
 
 
-def _results_table(title: str) -> Table:
-    table = _table(title)
-    table.add_column("", no_wrap=True)
+def _is_known(figure: Figure) -> bool:
+    return figure.median > 0 and figure.spread <= MAX_SPREAD
+
+
+def _results_table(title: str) -> NameTable:
+    table = NameTable(title, "")
     headers = ("calls", "native", "Python", "pure\nPython")
     for header in (*headers, "native\nvs pure", "Python\nvs pure", "±"):
-        table.add_column(header, justify="right", no_wrap=True, vertical="bottom")
+        table.add_column(header)
     return table
 
 
-def _table(title: str) -> Table:
-    return Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE_HEAD,
-        collapse_padding=True,
-        pad_edge=False,
-    )
-
-
 def _add_row(
-    table: Table,
+    table: NameTable,
     result: PointResult,
     figures: dict[Callbacks, Figure],
     ratios: dict[Callbacks, Figure],
 ) -> None:
-    label = result.point.label
-    if result.point.factor is Factor.RECORDED:
-        label = f"{label}, {result.shrinkers} shrinkers"
     calls = result.scan_calls
     table.add_row(
-        label,
+        result.point.label,
         f"{calls:,.0f}" if calls == int(calls) else f"{calls:.2f}",
         *(_cell(figures.get(kind), nanoseconds) for kind in Callbacks),
         _cell(ratios.get(Callbacks.NATIVE), _times),
         _cell(ratios.get(Callbacks.PYTHON), _times),
-        f"{max(figure.spread for figure in figures.values()):.0%}",
+        _spread(figures),
     )
 
 
 def _cell(figure: Figure | None, text: Callable[[float], str]) -> str:
-    return "-" if figure is None else text(figure.median)
+    return _LOST if figure is None else text(figure.median)
+
+
+def _spread(figures: dict[Callbacks, Figure]) -> str:
+    if not figures:
+        return _LOST
+    largest = max(figure.spread for figure in figures.values())
+    return f">{_TOP_SPREAD:.0%}" if largest > _TOP_SPREAD else f"{largest:.0%}"
 
 
 def nanoseconds(value: float) -> str:
@@ -100,12 +122,12 @@ def _times(value: float) -> str:
     return f"{value:,.{digits}f}x"
 
 
-def print_comparison(console: Console, comparison: Comparison, old: str) -> None:
+def print_comparison(terminal: Terminal, comparison: Comparison, old: str) -> None:
     """Print which rows became slower or faster."""
     for remark in comparison.remarks:
-        console.print(f"note: {remark}", markup=False)
+        terminal.print(f"note: {escape(remark)}")
     if comparison.missing:
-        console.print(
+        terminal.print(
             f"note: {len(comparison.missing)} rows are in one of the results only",
         )
     slower = sorted(
@@ -121,9 +143,9 @@ def print_comparison(console: Console, comparison: Comparison, old: str) -> None
         (f"Faster than in {old}", faster, "green"),
     ):
         if changes:
-            console.print(_changes(title, changes, style))
+            terminal.print_table(_changes(title, changes, style))
     same = len(comparison.changes) - len(slower) - len(faster)
-    console.print(
+    terminal.print(
         f"{len(slower)} slower ({_by_itself(slower)} by itself), {len(faster)} faster"
         f" ({_by_itself(faster)} by itself), {same} unchanged: pyperf's t-test at 95 %,"
         f" and {MIN_CHANGE:g} % or more. vs pure: the same against the pure-Python row"
@@ -135,11 +157,10 @@ def _by_itself(changes: Sequence[Change]) -> int:
     return sum(change.itself for change in changes)
 
 
-def _changes(title: str, changes: Sequence[Change], style: str) -> Table:
-    table = _table(title)
-    table.add_column("row", style=style)
+def _changes(title: str, changes: Sequence[Change], style: str) -> NameTable:
+    table = NameTable(title, "row")
     for name in ("old ns", "new ns", "time", "vs pure", "changed"):
-        table.add_column(name, justify="right", no_wrap=True)
+        table.add_column(name)
     for change in changes:
         relative, what = "", "peer"
         if change.relative is not None:
@@ -152,5 +173,6 @@ def _changes(title: str, changes: Sequence[Change], style: str) -> Table:
             f"x {change.factor:.2f}",
             relative,
             what,
+            style=style,
         )
     return table

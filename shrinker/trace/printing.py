@@ -9,34 +9,52 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TransferSpeedColumn
-from rich.table import Table
 
 from shrinker.trace.results import MAX_SEEKS
 from shrinker.trace.sources import STDIN
+from shrinker.trace.terminal import NameTable, Terminal, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from shrinker.trace.results import FileReplay, Interval, Replay
+    from shrinker.trace.results import (
+        FileReplay,
+        Interval,
+        Replay,
+        ReplayedShrinker,
+    )
 
 __all__ = ["print_json", "print_replay", "progress"]
 
 _OFFSET = re.compile(r"\+0x[0-9a-f]+(/0x[0-9a-f]+)?")
-_FILE_WIDTH = 120
-_COUNTS = (
-    "passes",
-    "exact",
-    "inexact",
-    "overlap",
-    "adopted",
-    "alone",
-    "bad",
-    "lost",
-)
+_COUNTS: dict[str, Callable[[FileReplay], int]] = {
+    "passes": lambda file: file.passes,
+    "exact": lambda file: file.exact,
+    "inexact": lambda file: file.inexact,
+    "overlap": lambda file: file.overlaps,
+    "adopted": lambda file: file.adopted,
+    "alone": lambda file: file.orphan_starts + file.orphan_ends,
+    "bad": lambda file: file.malformed_lines,
+    "lost": lambda file: file.lost_events,
+}
+"""The columns of the recordings; from the third on, only where one is not 0."""
+_ALWAYS = ("passes", "exact")
+_LEGEND = {
+    "overlap": "exact passes whose deferred counter another walker changed meanwhile",
+    "adopted": "exact passes that began with deferred work from before the recording",
+    "alone": "starts without an end and ends without a start",
+    "bad": "lines of our events that could not be read",
+    "lost": "events that the trace itself calls lost",
+    "seeks": "the values of seeks that explain every delta",
+    "batch": "the batch sizes that allow what was scanned",
+    "counters": "deferred counters by NUMA node, or one set for all nodes",
+}
+"""What a column means, in the order of the columns."""
+_DOCS = "docs/replay.md"
+_PROGRESS_NAME = 24
 # The JSON has more.
 _MAX_SHOWN = 20
 
@@ -57,7 +75,8 @@ def progress(files: tuple[str, ...]) -> Iterator[Callable[[str, int], None] | No
 
         def advance(file: str, position: int) -> None:
             done[file] = position
-            bar.update(task, completed=sum(done.values()), description=escape(file))
+            name = escape(shortened(Path(file).name, _PROGRESS_NAME))
+            bar.update(task, completed=sum(done.values()), description=name)
 
         yield advance
 
@@ -68,19 +87,19 @@ def print_json(result: Replay) -> None:
     sys.stdout.write("\n")
 
 
-def print_replay(result: Replay) -> None:
+def print_replay(result: Replay, console: Console | None = None) -> None:
     """Print tables of the files, the shrinkers and the problems."""
-    # A file or a pipe has no width; names should stay whole in it.
-    width, height = (None, None) if sys.stdout.isatty() else (_FILE_WIDTH, 100)
-    console = Console(highlight=False, width=width, height=height)
+    terminal = Terminal(console)
     total = result.total
     if total.events:
-        console.print(_files(result))
-        for file in result.files:
-            if file.shrinkers:
-                console.print(_shrinkers(file))
-    _print_problems(console, total)
-    console.print(_summary(total))
+        tables = [_files(result)]
+        tables += [_shrinkers(file) for file in result.files if file.shrinkers]
+        for table in tables:
+            terminal.print_table(table)
+        _print_legend(terminal, {name for table in tables for name in table.headers})
+    _print_problems(terminal, result)
+    if total.events:
+        terminal.print(_summary(total))
 
 
 def _size(file: str) -> int | None:
@@ -92,48 +111,46 @@ def _size(file: str) -> int | None:
         return 0
 
 
-def _files(result: Replay) -> Table:
-    table = Table(title="Recordings", title_justify="left", box=box.SIMPLE_HEAD)
-    table.add_column("file", overflow="fold")
-    for name in _COUNTS:
-        table.add_column(name, justify="right", no_wrap=True)
+def _files(result: Replay) -> NameTable:
+    shown = {
+        name: count
+        for name, count in _COUNTS.items()
+        if name in _ALWAYS or any(map(count, result.files))
+    }
+    table = NameTable("Recordings", "file")
+    for name in shown:
+        table.add_column(name)
     for file in result.files:
         table.add_row(
-            escape(Path(file.file).name),
-            f"{file.passes:,}",
-            f"{file.exact:,}",
-            f"{file.inexact:,}",
-            f"{file.overlaps:,}",
-            f"{file.adopted:,}",
-            f"{file.orphan_starts + file.orphan_ends:,}",
-            f"{file.malformed_lines:,}",
-            f"{file.lost_events:,}",
+            Path(file.file).name,
+            *(f"{count(file):,}" for count in shown.values()),
             style="red" if file.error or file.inexact else None,
         )
     return table
 
 
-def _shrinkers(file: FileReplay) -> Table:
-    title = f"Shrinkers of {escape(file.file)}"
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
-    table.add_column("scan function", overflow="fold")
-    table.add_column("pointer", no_wrap=True)
-    table.add_column("passes", justify="right")
-    table.add_column("exact", justify="right")
-    table.add_column("seeks")
-    table.add_column("batch")
-    table.add_column("counters")
+_COUNTERS = {None: "", True: "by node", False: "one set"}
+
+
+def _shrinkers(file: FileReplay) -> NameTable:
+    table = NameTable(f"Shrinkers of {file.file}", "scan function")
+    columns: dict[str, tuple[bool, Callable[[ReplayedShrinker], str]]] = {
+        "pointer": (True, lambda s: f"{s.pointer:x}"),
+        "passes": (True, lambda s: f"{s.passes:,}"),
+        "exact": (True, lambda s: f"{s.exact:,}"),
+        "seeks": (False, lambda s: _interval(s.seeks.interval, MAX_SEEKS)),
+        "batch": (False, lambda s: _interval(s.batch)),
+        "counters": (False, lambda s: _COUNTERS[s.numa_aware]),
+    }
+    if not any(_COUNTERS[shrinker.numa_aware] for shrinker in file.shrinkers):
+        del columns["counters"]
+    for header, (right, _) in columns.items():
+        table.add_column(header, right=right)
     for shrinker in file.shrinkers:
-        counters = {None: "", True: "by node", False: "one set"}[shrinker.numa_aware]
         table.add_row(
             # The offset is always 0 and the size says nothing; a module's name does.
-            escape(_OFFSET.sub("", shrinker.scan_function)),
-            f"{shrinker.pointer:016x}",
-            f"{shrinker.passes:,}",
-            f"{shrinker.exact:,}",
-            _interval(shrinker.seeks.interval, MAX_SEEKS),
-            _interval(shrinker.batch),
-            counters,
+            _OFFSET.sub("", shrinker.scan_function),
+            *(text(shrinker) for _, text in columns.values()),
         )
     return table
 
@@ -143,28 +160,38 @@ def _interval(interval: Interval, most: int | None = None) -> str:
     if low is None or high is None:
         return "any"
     if low == high:
-        return str(low)
-    return f"{low}-" if high == most else f"{low}-{high:,}"
+        return f"{low:,}"
+    return f"{low:,} or more" if high == most else f"{low:,}-{high:,}"
 
 
-def _print_problems(console: Console, total: FileReplay) -> None:
+def _print_legend(terminal: Terminal, headers: set[str]) -> None:
+    for name, meaning in _LEGEND.items():
+        if name in headers:
+            terminal.print(f"[bold]{name}[/]: {meaning}")
+    terminal.print(f"{_DOCS} tells more.\n")
+
+
+def _print_problems(terminal: Terminal, result: Replay) -> None:
+    total = result.total
     for reason, count in total.inexact_reasons.items():
-        console.print(f"inexact: {count:,} x {reason}")
+        terminal.print(f"inexact: {count:,} x {escape(reason)}")
     for problem in total.problems[:_MAX_SHOWN]:
-        where = (
-            problem.file if problem.line is None else f"{problem.file}:{problem.line}"
-        )
-        console.print(
-            f"[red]{escape(where)}[/]: {escape(problem.reason)}", soft_wrap=True
-        )
+        where = problem.file + ("" if problem.line is None else f":{problem.line}")
+        terminal.print_line(f"[red]{escape(where)}[/]: {escape(problem.reason)}")
     more = len(total.problems) - _MAX_SHOWN + total.problems_omitted
     if more > 0:
-        console.print(f"... and {more:,} more")
+        terminal.print(f"... and {more:,} more")
+    for file in result.files:
+        if file.unknown_lines:
+            some = file.unknown_lines
+            lines = "1 line was" if some == 1 else f"{some:,} lines were"
+            terminal.print_line(
+                f"{escape(file.file)}: {lines} not recognised, the first is line"
+                f" {file.first_unknown_line}"
+            )
 
 
 def _summary(total: FileReplay) -> str:
-    if not total.events:
-        return "No event of a shrinker could be read."
     if not total.passes:
         return "No pass is complete."
     share = 100 * total.exact / total.passes

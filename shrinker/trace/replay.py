@@ -33,6 +33,7 @@ _MAX_PROBLEMS = 1000
 REASONS = {
     lib.TRACE_REPLAY_FREEABLE: "no event for this count",
     lib.TRACE_REPLAY_PRIORITY: "priority out of range",
+    lib.TRACE_REPLAY_DELTA: "no seeks gives delta",
     lib.TRACE_REPLAY_SEEKS: "delta contradicts seeks",
     lib.TRACE_REPLAY_TOTAL_SCAN: "total_scan",
     lib.TRACE_REPLAY_UNUSED: "start and end differ in nr",
@@ -53,6 +54,8 @@ REASONS = {
 _DETAILS = {
     lib.TRACE_REPLAY_FREEABLE: "after a count of {recorded} there is no event",
     lib.TRACE_REPLAY_PRIORITY: "priority {recorded} is outside 0 to 63",
+    lib.TRACE_REPLAY_DELTA: "no seeks gives delta {recorded} for {computed} cache"
+    " items at priority {priority}",
     lib.TRACE_REPLAY_SEEKS: "delta {recorded} contradicts the seeks of the"
     " events before, which give {computed}",
     lib.TRACE_REPLAY_TOTAL_SCAN: "total_scan is {recorded}, computed {computed}",
@@ -262,6 +265,7 @@ def _result(
         other_events=counts.others,
         malformed_lines=counts.malformed,
         unknown_lines=counts.unknown,
+        first_unknown_line=counts.first_unknown or None,
         lost_events=counts.lost,
         untracked_events=totals.untracked,
         events=counts.starts + counts.ends,
@@ -279,9 +283,11 @@ def _replay_problems(name: str, session: Session, shrinkers: Any) -> list[Proble
         if not problem.readings >> shrinker.reading & 1:
             continue
         detail = _DETAILS[problem.reason].format(
-            recorded=problem.recorded, computed=problem.computed
+            recorded=problem.recorded,
+            computed=problem.computed,
+            priority=problem.priority,
         )
-        who = f"{_function(shrinker)} {shrinker.pointer:016x}"
+        who = f"{_function(shrinker)} {shrinker.pointer:x}"
         if problem.start_line and problem.start_line != problem.line:
             detail += f" (started in line {problem.start_line})"
         problems.append(Problem(name, problem.line, f"{who}: {detail}"))

@@ -133,6 +133,8 @@ class FileReplay(_Counts):
     seconds: float = 0.0
     error: str | None = None
     """Why it could not be read, or not to its end."""
+    first_unknown_line: int | None = None
+    """From 1; None where ``unknown_lines`` is 0."""
     inexact_reasons: dict[str, int] = dataclasses.field(default_factory=dict)
     shrinkers: tuple[ReplayedShrinker, ...] = ()
     problems: tuple[Problem, ...] = ()
@@ -143,6 +145,7 @@ class FileReplay(_Counts):
             "file": self.file,
             "error": self.error,
             **_counts(self),
+            "first_unknown_line": self.first_unknown_line,
             "events_per_second": _rate(self.events, self.seconds),
             "inexact_reasons": self.inexact_reasons,
             "shrinkers": [shrinker.to_json() for shrinker in self.shrinkers],
@@ -159,6 +162,19 @@ class Replay:
     def ok(self) -> bool:
         """Whether every file was read to its end and had events."""
         return bool(self.files) and not any(file.error for file in self.files)
+
+    @property
+    def flawless(self) -> bool:
+        """Whether, besides, every pass is complete and exact, and nothing is lost."""
+        total = self.total
+        return self.ok and not (
+            total.inexact
+            or total.malformed_lines
+            or total.orphan_starts
+            or total.orphan_ends
+            or total.lost_events
+            or total.untracked_events
+        )
 
     @property
     def total(self) -> FileReplay:
@@ -187,7 +203,7 @@ class Replay:
         """Return the object that ``shrinker replay --json`` prints."""
         total = self.total
         merged = total.to_json()
-        del merged["file"], merged["error"]
+        del merged["file"], merged["error"], merged["first_unknown_line"]
         return {
             **merged,
             "files": [file.to_json() for file in self.files],

@@ -134,6 +134,7 @@ struct trace_text_event {
  * @others: other events
  * @malformed: lines that name one of the two and cannot be read, or are cut
  * @unknown: lines that are neither events nor comments nor empty
+ * @first_unknown: number of the first such line; 0 where there is none
  * @lost: events that the trace itself says were lost
  */
 struct trace_text_counts {
@@ -143,6 +144,7 @@ struct trace_text_counts {
 	uint64_t others;
 	uint64_t malformed;
 	uint64_t unknown;
+	uint64_t first_unknown;
 	uint64_t lost;
 };
 

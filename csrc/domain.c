@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "holding.h"
+#include "memcg.h"
 
 /* All domains, so that fork() can take their locks. */
 static pthread_mutex_t domains_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -19,8 +20,11 @@ static void before_fork(void)
 
 	pthread_mutex_lock(&domains_lock);
 	for (domain = domains; domain; domain = domain->next_domain) {
+		pthread_mutex_lock(&domain->memcg_lock);
+		pthread_mutex_lock(&domain->tree_lock);
 		pthread_mutex_lock(&domain->registry_lock);
 		pthread_mutex_lock(&domain->dying_lock);
+		pthread_mutex_lock(&domain->id_lock);
 	}
 }
 
@@ -29,8 +33,11 @@ static void after_fork_in_parent(void)
 	struct reclaim_domain *domain;
 
 	for (domain = domains; domain; domain = domain->next_domain) {
+		pthread_mutex_unlock(&domain->id_lock);
 		pthread_mutex_unlock(&domain->dying_lock);
 		pthread_mutex_unlock(&domain->registry_lock);
+		pthread_mutex_unlock(&domain->tree_lock);
+		pthread_mutex_unlock(&domain->memcg_lock);
 	}
 	pthread_mutex_unlock(&domains_lock);
 }
@@ -77,8 +84,36 @@ static void install_fork_handlers(void)
 	pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
 }
 
+static bool is_spare(const struct reclaim_domain *domain,
+		     const struct walker *walk)
+{
+	return walk >= domain->spare && walk < domain->spare + SPARE_WALKERS;
+}
+
+/* Nobody can reach the domain any more, or ever could. */
+static void release_domain(struct reclaim_domain *domain)
+{
+	struct walker *walk, *next;
+
+	reclaim_trace_stop(domain);
+	memcg_destroy(domain);
+	for (walk = atomic_load(&domain->walkers); walk; walk = next) {
+		next = walk->next;
+		if (!is_spare(domain, walk))
+			free(walk);
+	}
+	pthread_mutex_destroy(&domain->id_lock);
+	pthread_mutex_destroy(&domain->tree_lock);
+	pthread_mutex_destroy(&domain->memcg_lock);
+	pthread_cond_destroy(&domain->idle);
+	pthread_mutex_destroy(&domain->dying_lock);
+	pthread_mutex_destroy(&domain->registry_lock);
+	free(domain);
+}
+
 struct reclaim_domain *reclaim_domain_create(int nr_nodes,
-					     unsigned long stall_limit)
+					     unsigned long stall_limit,
+					     unsigned int flags)
 {
 	struct reclaim_domain *domain;
 	int i;
@@ -92,13 +127,22 @@ struct reclaim_domain *reclaim_domain_create(int nr_nodes,
 	domain->nr_nodes = nr_nodes;
 	domain->stall_limit = stall_limit;
 	domain->walkers_fence = !membarrier_is_there();
+	domain->kmem = flags & RECLAIM_KMEM;
 	atomic_store(&domain->refs, 1);
 	pthread_mutex_init(&domain->registry_lock, NULL);
 	pthread_mutex_init(&domain->dying_lock, NULL);
 	pthread_cond_init(&domain->idle, NULL);
+	pthread_mutex_init(&domain->memcg_lock, NULL);
+	pthread_mutex_init(&domain->tree_lock, NULL);
+	pthread_mutex_init(&domain->id_lock, NULL);
 	for (i = 0; i < SPARE_WALKERS; i++) {
 		walker_init(&domain->spare[i], domain);
 		walker_publish(&domain->spare[i]);
+	}
+
+	if (flags & RECLAIM_MEMCG && !memcg_init(domain)) {
+		release_domain(domain);
+		return NULL;
 	}
 
 	pthread_once(&fork_handlers, install_fork_handlers);
@@ -109,19 +153,12 @@ struct reclaim_domain *reclaim_domain_create(int nr_nodes,
 	return domain;
 }
 
-static bool is_spare(const struct reclaim_domain *domain,
-		     const struct walker *walk)
-{
-	return walk >= domain->spare && walk < domain->spare + SPARE_WALKERS;
-}
-
 /**
  * domain_put - drop a reference
  */
 void domain_put(struct reclaim_domain *domain)
 {
 	struct reclaim_domain **link;
-	struct walker *walk, *next;
 
 	if (atomic_fetch_sub(&domain->refs, 1) != 1)
 		return;
@@ -131,17 +168,7 @@ void domain_put(struct reclaim_domain *domain)
 		;
 	*link = domain->next_domain;
 	pthread_mutex_unlock(&domains_lock);
-
-	reclaim_trace_stop(domain);
-	for (walk = atomic_load(&domain->walkers); walk; walk = next) {
-		next = walk->next;
-		if (!is_spare(domain, walk))
-			free(walk);
-	}
-	pthread_cond_destroy(&domain->idle);
-	pthread_mutex_destroy(&domain->dying_lock);
-	pthread_mutex_destroy(&domain->registry_lock);
-	free(domain);
+	release_domain(domain);
 }
 
 void reclaim_domain_put(struct reclaim_domain *domain)
@@ -153,7 +180,8 @@ void reclaim_domain_put(struct reclaim_domain *domain)
 static void make_default_domain(void)
 {
 	atomic_store(&default_domain,
-		     reclaim_domain_create(1, RECLAIM_STALL_LIMIT));
+		     reclaim_domain_create(1, RECLAIM_STALL_LIMIT,
+					   RECLAIM_MEMCG | RECLAIM_KMEM));
 }
 
 struct reclaim_domain *reclaim_default_domain(void)

@@ -77,6 +77,11 @@ struct trace_sink {
  * @walkers_fence: walks order their holds themselves (holding.c)
  * @stall_limit: see reclaim_domain_create()
  * @nr_nodes: constant
+ * @kmem: kernel-memory accounting is on; constant
+ * @root: the memory cgroup above all; constant, NULL without memory cgroups
+ * @nr_max: ids that the maps of all groups have room for (memcg.c)
+ * @by_id: registered memcg-aware shrinkers, a table of struct id_unit
+ * @lrus: memcg-aware lrus by index, a table of struct list_lru (list_lru.c)
  * @nested: reclaims refused inside a callback
  * @stalled: passes ended because they made no progress
  * @registry_lock: guards @last, @seq, @nr_registered, the links backwards, the
@@ -89,11 +94,18 @@ struct trace_sink {
  * @idle: a shrinker has left @dying
  * @dying: shrinkers that are out of the registry, but may be held by a walk
  * @nr_dying: their number
+ * @memcg_lock: guards @next_memcg_id and the growth of maps; held while memory
+ *	is allocated
+ * @tree_lock: guards what struct mem_cgroup says
+ * @first_memcg, @last_memcg: all groups, by id
+ * @id_lock: guards @ids_used, a bit for each id below @nr_max, and writing to
+ *	@lrus and to the groups' tables of lists; a leaf
  * @refs: one for each shrinker, one for the creator
  * @next_domain: all domains, for fork()
  *
- * Lock order: domains_lock (domain.c), registry_lock, dying_lock.  None of
- * them is held while a callback or a host's function runs.
+ * Lock order: domains_lock (domain.c), memcg_lock, the locks of list_lru lists,
+ * tree_lock, registry_lock, dying_lock, id_lock.  None of them but those of
+ * lists (list_lru.h) is held while a callback or a host's function runs.
  */
 struct reclaim_domain {
 	_Atomic(struct shrinker *) first;
@@ -103,6 +115,11 @@ struct reclaim_domain {
 	unsigned long stall_limit;
 	int nr_nodes;
 	bool walkers_fence;
+	bool kmem;
+	struct mem_cgroup *root;
+	_Atomic(int) nr_max;
+	_Atomic(struct unit_table *) by_id;
+	_Atomic(struct unit_table *) lrus;
 
 	_Alignas(CACHE_LINE) pthread_mutex_t registry_lock;
 	struct shrinker *last;
@@ -113,6 +130,15 @@ struct reclaim_domain {
 	pthread_cond_t idle;
 	struct shrinker *dying;
 	unsigned long nr_dying;
+
+	pthread_mutex_t memcg_lock;
+	uint64_t next_memcg_id;
+
+	pthread_mutex_t tree_lock;
+	struct mem_cgroup *first_memcg, *last_memcg;
+
+	pthread_mutex_t id_lock;
+	uint64_t *ids_used;
 
 	_Atomic(unsigned int) tracing;
 	_Atomic(uint64_t) nested;
@@ -155,6 +181,8 @@ static inline bool priority_is_valid(int priority)
 /* walk.c: the contracts are there. */
 void walker_init(struct walker *walk, struct reclaim_domain *domain);
 void walker_publish(struct walker *walk);
+struct shrinker *walk_to_link(struct walker *walk,
+			      _Atomic(struct shrinker *) *link);
 struct walker *walk_begin(struct reclaim_domain *domain);
 void walk_end(struct walker *walk);
 struct shrinker *walk_next(struct walker *walk);

@@ -42,6 +42,7 @@
 #include <unistd.h>
 
 #include "holding.h"
+#include "memcg.h"
 
 /**
  * membarrier_is_there - whether one side may do the ordering of both
@@ -93,6 +94,8 @@ static void bury(struct reclaim_domain *domain, struct shrinker *shrinker)
 	*link = shrinker->next_dying;
 	shrinker->dying = false;
 	domain->nr_dying--;
+	if (shrinker->id >= 0)
+		memcg_release_id(domain, shrinker->id);
 
 	for (other = domain->dying; other; other = other->next_dying)
 		mask |= dying_bit(other);

@@ -83,6 +83,7 @@ bool one_pass_run(struct one_pass *pass)
 	scratch.shrinker.private_data = &scratch;
 	scratch.shrinker.seeks = pass->seeks;
 	scratch.shrinker.batch = pass->batch;
+	scratch.shrinker.id = -1;
 	scratch.shrinker.nr_deferred = &scratch.shrinker.deferred_here;
 	atomic_store(&scratch.shrinker.deferred_here, pass->nr_deferred);
 

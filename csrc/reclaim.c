@@ -4,18 +4,57 @@
  */
 #include <string.h>
 
-#include "domain.h"
+#include "memcg.h"
 
-/* One walk for each node asked for; @nid -1 stands for all. */
-static unsigned long walk_nodes(struct walker *walk, gfp_t gfp_mask, int nid,
-				int priority)
+/*
+ * The groups below @root in turn, parents first; without memory cgroups there is
+ * one turn, with NULL.  Groups come and go meanwhile; the one at hand stays.
+ */
+static bool next_group(struct mem_cgroup *root, struct mem_cgroup **memcg,
+		       bool *begun)
+{
+	bool first = !*begun;
+
+	*begun = true;
+	if (!root)
+		return first;
+	*memcg = mem_cgroup_next(root, *memcg);
+	return *memcg;
+}
+
+/* Each group under the target, on each node asked for; -1 stands for all. */
+static unsigned long walk_groups(struct walker *walk, gfp_t gfp_mask, int nid,
+				 struct mem_cgroup *target, int priority)
+{
+	struct mem_cgroup *root = target ? target : walk->domain->root;
+	struct mem_cgroup *memcg = NULL;
+	unsigned long freed = 0;
+	bool begun = false;
+	int node;
+
+	while (next_group(root, &memcg, &begun))
+		for (node = 0; node < walk->domain->nr_nodes; node++)
+			if (!walk->stop && (nid < 0 || nid == node))
+				freed += walk_slab(walk, gfp_mask, node, memcg,
+						   priority);
+	return freed;
+}
+
+/* Each node, and on it each group: the order of drop_slab(). */
+static unsigned long walk_nodes(struct walker *walk)
 {
 	unsigned long freed = 0;
 	int node;
 
-	for (node = 0; node < walk->domain->nr_nodes; node++)
-		if (!walk->stop && (nid < 0 || nid == node))
-			freed += walk_slab(walk, gfp_mask, node, NULL, priority);
+	for (node = 0; node < walk->domain->nr_nodes; node++) {
+		struct mem_cgroup *memcg = NULL;
+		bool begun = false;
+
+		while (next_group(walk->domain->root, &memcg, &begun))
+			if (!walk->stop)
+				freed += walk_slab(walk, GFP_KERNEL, node, memcg,
+						   0);
+	}
 	return freed;
 }
 
@@ -30,7 +69,7 @@ unsigned long reclaim_drop_slab(struct reclaim_domain *domain)
 	/* What a round must free to be worth another doubles from round to
 	 * round, so that caches which refill themselves end this as well. */
 	do {
-		freed = walk_nodes(walk, GFP_KERNEL, -1, 0);
+		freed = walk_nodes(walk);
 		total += freed;
 	} while (!walk->stop && freed >> shift++ > 1 && shift < 64);
 	walk_end(walk);
@@ -48,7 +87,8 @@ bool reclaim_run(struct reclaim_domain *domain,
 	memset(result, 0, sizeof(*result));
 	result->priority = request->priority;
 	if (!priority_is_valid(request->priority) ||
-	    (request->nid != -1 && !nid_is_valid(domain, request->nid)))
+	    (request->nid != -1 && !nid_is_valid(domain, request->nid)) ||
+	    (request->memcg && request->memcg->domain != domain))
 		return false;
 	walk = reclaim_begin(domain);
 	if (!walk)
@@ -58,8 +98,9 @@ bool reclaim_run(struct reclaim_domain *domain,
 	passes = atomic_load(&walk->counted.passes);
 	for (priority = request->priority; priority >= 0; priority--) {
 		result->priority = priority;
-		result->nr_reclaimed += walk_nodes(walk, request->gfp_mask,
-						   request->nid, priority);
+		result->nr_reclaimed += walk_groups(walk, request->gfp_mask,
+						    request->nid,
+						    request->memcg, priority);
 		if (walk->stop || result->nr_reclaimed >= request->nr_to_reclaim)
 			break;
 	}

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "holding.h"
+#include "memcg.h"
 
 struct shrinker *reclaim_shrinker_alloc(struct reclaim_domain *domain,
 					unsigned int flags, const char *name)
@@ -32,15 +33,21 @@ struct shrinker *reclaim_shrinker_alloc(struct reclaim_domain *domain,
 	if (!shrinker->name)
 		goto free_shrinker;
 
+	flags &= SHRINKER_NUMA_AWARE | SHRINKER_MEMCG_AWARE | SHRINKER_NONSLAB;
 	/* Without memory cgroups a shrinker cannot be aware of them. */
-	flags &= SHRINKER_NUMA_AWARE | SHRINKER_NONSLAB;
+	if (!domain->root)
+		flags &= ~SHRINKER_MEMCG_AWARE;
 	shrinker->flags = flags | SHRINKER_ALLOCATED;
 	shrinker->seeks = DEFAULT_SEEKS;
 	shrinker->id = -1;
 	atomic_init(&shrinker->next, shrinker);
 
 	shrinker->nr_deferred = &shrinker->deferred_here;
-	if (flags & SHRINKER_NUMA_AWARE && domain->nr_nodes > 1) {
+	if (flags & SHRINKER_MEMCG_AWARE) {
+		/* Its deferred work is kept with the groups. */
+		if (!memcg_alloc_id(domain, &shrinker->id))
+			goto free_name;
+	} else if (flags & SHRINKER_NUMA_AWARE && domain->nr_nodes > 1) {
 		shrinker->nr_deferred = malloc((size_t)domain->nr_nodes *
 					       sizeof(*shrinker->nr_deferred));
 		if (!shrinker->nr_deferred)
@@ -69,6 +76,9 @@ void release_shrinker(struct shrinker *shrinker)
 
 	if (shrinker->nr_deferred != &shrinker->deferred_here)
 		free(shrinker->nr_deferred);
+	/* One that was registered gave its id up when it was buried. */
+	if (shrinker->id >= 0 && !(shrinker->flags & SHRINKER_REGISTERED))
+		memcg_release_id(domain, shrinker->id);
 	free(shrinker->name);
 	free(shrinker);
 	domain_put(domain);
@@ -97,6 +107,8 @@ void shrinker_register(struct shrinker *shrinker)
 	atomic_store(domain->last ? &domain->last->next : &domain->first,
 		     shrinker);
 	domain->last = shrinker;
+	if (shrinker->id >= 0)
+		atomic_store(shrinker_by_id(domain, shrinker->id), shrinker);
 	pthread_mutex_unlock(&domain->registry_lock);
 }
 
@@ -118,6 +130,8 @@ static void unlink_shrinker(struct reclaim_domain *domain,
 					      &domain->first,
 			     next);
 		atomic_store(&shrinker->next, shrinker);
+		if (shrinker->id >= 0)
+			atomic_store(shrinker_by_id(domain, shrinker->id), NULL);
 		start_dying(domain, shrinker);
 		atomic_fetch_sub(&shrinker->refs, 1);
 	}
@@ -171,12 +185,17 @@ void shrinker_put(struct shrinker *shrinker)
 		left_dying(domain, shrinker);
 }
 
-int64_t shrinker_nr_deferred(struct shrinker *shrinker, int nid)
+int64_t shrinker_nr_deferred(struct shrinker *shrinker, int nid,
+			     struct mem_cgroup *memcg)
 {
 	if (!(shrinker->flags & SHRINKER_NUMA_AWARE))
 		nid = 0;
 	if (!nid_is_valid(shrinker->domain, nid))
 		return 0;
+	if (shrinker->id >= 0)
+		return mem_cgroup_nr_deferred(memcg ? memcg :
+						      shrinker->domain->root,
+					      nid, shrinker->id);
 	return atomic_load(&shrinker->nr_deferred[nid]);
 }
 

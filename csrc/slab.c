@@ -2,13 +2,18 @@
 /*
  * One pass over one shrinker, and the walk that makes a pass over each.
  */
-#include "domain.h"
+#include "memcg.h"
 #include "scan.h"
 
 /* The counter of work that passes of this shrinker put off, on this node. */
 static inline _Atomic(int64_t) *deferred_counter(struct shrinker *shrinker,
 						 const struct shrink_control *sc)
 {
+	if (shrinker->id >= 0)
+		return memcg_deferred(sc->memcg,
+				      shrinker->flags & SHRINKER_NUMA_AWARE ?
+					      sc->nid : 0,
+				      shrinker->id);
 	if (shrinker->nr_deferred == &shrinker->deferred_here)
 		return &shrinker->deferred_here;
 	return &shrinker->nr_deferred[sc->nid];
@@ -167,19 +172,13 @@ unsigned long do_shrink_slab(struct walker *walk, struct shrink_control *sc,
 	return freed;
 }
 
-/**
- * walk_slab - a pass over each shrinker, in the order of registration
- * @walk: the thread's walk; stands before the first shrinker again afterwards
- *
- * Return: objects freed, modulo 2^64.
- */
-unsigned long walk_slab(struct walker *walk, gfp_t gfp_mask, int nid,
+/* A pass over each shrinker, in the order of registration. */
+static unsigned long walk_all(struct walker *walk, gfp_t gfp_mask, int nid,
 			struct mem_cgroup *memcg, int priority)
 {
 	struct shrinker *shrinker;
 	unsigned long freed = 0;
 
-	counter_add(&walk->counted.walks, 1);
 	while (!unlikely(walk->stop) && (shrinker = walk_next(walk))) {
 		struct shrink_control sc = {
 			.gfp_mask = gfp_mask,
@@ -196,6 +195,102 @@ unsigned long walk_slab(struct walker *walk, gfp_t gfp_mask, int nid,
 	}
 	walk_rewind(walk);
 	return freed;
+}
+
+/* The lowest id from @id up whose bit is set now; -1 where there is none. */
+static int next_bit(struct mem_cgroup *memcg, int nid, int id)
+{
+	for (;;) {
+		int nr_max = atomic_load_explicit(&memcg->domain->nr_max,
+						  memory_order_acquire);
+		uint64_t map;
+
+		if (id >= nr_max)
+			return -1;
+		map = atomic_load(&memcg_unit(memcg, nid, id)->map);
+		map &= ~UINT64_C(0) << (id % MEMCG_UNIT_IDS);
+		if (map)
+			return id / MEMCG_UNIT_IDS * MEMCG_UNIT_IDS +
+			       __builtin_ctzll(map);
+		id = (id / MEMCG_UNIT_IDS + 1) * MEMCG_UNIT_IDS;
+	}
+}
+
+static void clear_shrinker_bit(struct mem_cgroup *memcg, int nid, int id)
+{
+	/* Sequentially consistent, and so a full barrier behind as well. */
+	atomic_fetch_and(&memcg_unit(memcg, nid, id)->map,
+			 ~(UINT64_C(1) << (id % MEMCG_UNIT_IDS)));
+}
+
+/* A pass over each shrinker whose bit is set in a group, in the order of ids. */
+static unsigned long walk_memcg(struct walker *walk, gfp_t gfp_mask, int nid,
+				struct mem_cgroup *memcg, int priority)
+{
+	struct reclaim_domain *domain = walk->domain;
+	unsigned long freed = 0;
+	int id;
+
+	if (!mem_cgroup_is_online(memcg))
+		return 0;
+	for (id = next_bit(memcg, nid, 0); id >= 0 && !unlikely(walk->stop);
+	     id = next_bit(memcg, nid, id + 1)) {
+		struct shrink_control sc = {
+			.gfp_mask = gfp_mask,
+			.nid = nid,
+			.memcg = memcg,
+		};
+		struct shrinker *shrinker;
+		unsigned long ret;
+
+		shrinker = walk_to_link(walk, shrinker_by_id(domain, id));
+		if (!shrinker) {
+			clear_shrinker_bit(memcg, nid, id);
+			/* One that came meanwhile may have set it for itself. */
+			if (atomic_load(shrinker_by_id(domain, id)))
+				set_shrinker_bit(memcg, nid, id);
+			continue;
+		}
+		if (!domain->kmem && !(shrinker->flags & SHRINKER_NONSLAB))
+			continue;
+		if (unlikely(walk->host != shrinker->host))
+			walk_change_host(walk, shrinker->host);
+		ret = do_shrink_slab(walk, &sc, shrinker, priority);
+		if (ret == SHRINK_EMPTY) {
+			clear_shrinker_bit(memcg, nid, id);
+			/*
+			 * Who adds an object sets the bit afterwards.  If that
+			 * came before our clearing, the object is there for
+			 * this second look, and the bit comes back.
+			 */
+			ret = do_shrink_slab(walk, &sc, shrinker, priority);
+			if (ret == SHRINK_EMPTY)
+				ret = 0;
+			else
+				set_shrinker_bit(memcg, nid, id);
+		}
+		freed += ret;
+	}
+	walk_rewind(walk);
+	return freed;
+}
+
+/**
+ * walk_slab - one walk on behalf of a group
+ * @walk: the thread's walk; stands before the first shrinker again afterwards
+ * @memcg: of the walk's domain, kept there by the caller; NULL: the root
+ *
+ * Return: objects freed, modulo 2^64.
+ */
+unsigned long walk_slab(struct walker *walk, gfp_t gfp_mask, int nid,
+			struct mem_cgroup *memcg, int priority)
+{
+	counter_add(&walk->counted.walks, 1);
+	if (!memcg)
+		memcg = walk->domain->root;
+	if (memcg == walk->domain->root)
+		return walk_all(walk, gfp_mask, nid, memcg, priority);
+	return walk_memcg(walk, gfp_mask, nid, memcg, priority);
 }
 
 /**
@@ -221,7 +316,8 @@ unsigned long reclaim_shrink_slab(struct reclaim_domain *domain, gfp_t gfp_mask,
 	struct walker *walk;
 	unsigned long freed;
 
-	if (!nid_is_valid(domain, nid) || !priority_is_valid(priority))
+	if (!nid_is_valid(domain, nid) || !priority_is_valid(priority) ||
+	    (memcg && memcg->domain != domain))
 		return 0;
 	walk = reclaim_begin(domain);
 	if (!walk)
@@ -240,8 +336,11 @@ static bool call_once(struct shrinker *shrinker, struct shrink_control *sc,
 	struct walker *walk;
 	bool found;
 
-	if (!nid_is_valid(shrinker->domain, sc->nid))
+	if (!nid_is_valid(shrinker->domain, sc->nid) ||
+	    (sc->memcg && sc->memcg->domain != shrinker->domain))
 		return false;
+	if (!sc->memcg)
+		sc->memcg = shrinker->domain->root;
 	walk = walk_begin(shrinker->domain);
 	if (!walk)
 		return false;

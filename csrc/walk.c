@@ -167,6 +167,32 @@ void walk_rewind(struct walker *walk)
 }
 
 /**
+ * walk_to_link - go to the shrinker that a place outside the list points to
+ * @link: emptied before what it points to is freed
+ *
+ * Return: a shrinker that is held until the walk goes on; NULL where the place
+ * is empty.
+ */
+struct shrinker *walk_to_link(struct walker *walk,
+			      _Atomic(struct shrinker *) *link)
+{
+	_Atomic(struct shrinker *) *slot;
+	struct shrinker *shrinker;
+
+	walk_leave(walk);
+	slot = &walk->hold[walk->turn];
+	while ((shrinker = atomic_load(link))) {
+		hold(walk->domain, slot, shrinker);
+		if (likely(atomic_load(link) == shrinker)) {
+			walk->at = shrinker;
+			break;
+		}
+		let_go(walk, slot, shrinker);
+	}
+	return shrinker;
+}
+
+/**
  * walk_to - go to one shrinker whose memory the caller keeps valid
  *
  * Steps 2 and 3; what is looked at again is whether it says of itself that it is

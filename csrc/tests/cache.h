@@ -124,7 +124,7 @@ static inline void cache_close(struct cache *cache)
 static inline struct reclaim_domain *domain_new(int nr_nodes)
 {
 	struct reclaim_domain *domain =
-		reclaim_domain_create(nr_nodes, RECLAIM_STALL_LIMIT);
+		reclaim_domain_create(nr_nodes, RECLAIM_STALL_LIMIT, 0);
 
 	CHECK(domain);
 	return domain;

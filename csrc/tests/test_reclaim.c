@@ -186,7 +186,7 @@ static void a_stopped_walk_ends_everything(void)
 
 	log[0] = '\0';
 	atomic_store(&a.counts, 0);
-	CHECK(shrinker_nr_deferred(a.shrinker, 0) == 0);
+	CHECK(shrinker_nr_deferred(a.shrinker, 0, NULL) == 0);
 	CHECK_EQ(reclaim_drop_slab(domain), 4 * 128);
 	CHECK_TEXT(log, "ababababa");
 

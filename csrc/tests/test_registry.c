@@ -222,9 +222,9 @@ static void domains_have_nodes(void)
 {
 	struct reclaim_domain *domain;
 
-	CHECK(!reclaim_domain_create(0, 0));
-	CHECK(!reclaim_domain_create(-1, 0));
-	CHECK(!reclaim_domain_create(RECLAIM_MAX_NODES + 1, 0));
+	CHECK(!reclaim_domain_create(0, 0, 0));
+	CHECK(!reclaim_domain_create(-1, 0, 0));
+	CHECK(!reclaim_domain_create(RECLAIM_MAX_NODES + 1, 0, 0));
 	domain = domain_new(RECLAIM_MAX_NODES);
 	CHECK_EQ(reclaim_domain_nr_nodes(domain), RECLAIM_MAX_NODES);
 	reclaim_domain_put(domain);
@@ -596,7 +596,7 @@ static void unregister_is_idempotent(void)
 	CHECK(shrinker_unregister(a.shrinker, true));
 	CHECK(shrinker_unregister(a.shrinker, false));
 	CHECK_EQ(reclaim_domain_nr_lingering(domain), 0);
-	CHECK_EQ(shrinker_nr_deferred(a.shrinker, 0), 0); /* Still there. */
+	CHECK_EQ(shrinker_nr_deferred(a.shrinker, 0, NULL), 0); /* Still there. */
 	cache_close(&a);
 
 	sleeper_init(&sleeper);

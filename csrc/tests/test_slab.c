@@ -43,7 +43,7 @@ static void a_pass_is_the_formula(void)
 	CHECK_EQ(reclaim_shrink_slab(domain, GFP_NOFS, 0, NULL, 0), 1920);
 	CHECK_EQ(sum, 1920);
 	CHECK_EQ(atomic_load(&a.scans), 15);
-	CHECK_EQ(shrinker_nr_deferred(a.shrinker, 0), 80);
+	CHECK_EQ(shrinker_nr_deferred(a.shrinker, 0, NULL), 80);
 
 	statistics = statistics_of(domain);
 	CHECK_EQ(statistics.walks, 1);
@@ -63,7 +63,7 @@ static void a_pass_is_the_formula(void)
 
 	/* The 80 are not forgotten: 2,000 are the cap, one call more fits. */
 	CHECK_EQ(reclaim_shrink_slab(domain, GFP_NOFS, 0, NULL, 0), 1920);
-	CHECK_EQ(shrinker_nr_deferred(a.shrinker, 0), 160);
+	CHECK_EQ(shrinker_nr_deferred(a.shrinker, 0, NULL), 160);
 	cache_close(&a);
 	reclaim_domain_put(domain);
 }
@@ -83,7 +83,7 @@ static void batch_and_seeks_are_the_owners(void)
 	CHECK_EQ(atomic_load(&a.scans), 5);
 	a.shrinker->seeks = 0;
 	CHECK_EQ(walk(domain, 12), 500);
-	CHECK_EQ(shrinker_nr_deferred(a.shrinker, 0), 0);
+	CHECK_EQ(shrinker_nr_deferred(a.shrinker, 0, NULL), 0);
 	cache_close(&a);
 	reclaim_domain_put(domain);
 }
@@ -103,7 +103,7 @@ static void no_objects_leave_deferred_work_alone(void)
 		a.answers = true;
 		a.answer = SHRINK_STOP;
 		CHECK_EQ(walk(domain, 0), 0);
-		CHECK_EQ(shrinker_nr_deferred(a.shrinker, 0), 2000);
+		CHECK_EQ(shrinker_nr_deferred(a.shrinker, 0, NULL), 2000);
 
 		atomic_store(&a.objects, 0);
 		a.answers = false;
@@ -111,7 +111,7 @@ static void no_objects_leave_deferred_work_alone(void)
 		CHECK_EQ(walk(domain, 0), 0);
 		CHECK_EQ(atomic_load(&a.counts), 2);
 		CHECK_EQ(atomic_load(&a.scans), 1);
-		CHECK_EQ(shrinker_nr_deferred(a.shrinker, 0), 2000);
+		CHECK_EQ(shrinker_nr_deferred(a.shrinker, 0, NULL), 2000);
 		CHECK_EQ(statistics_of(domain).passes, 1);
 
 		/* Priority 12 alone would scan nothing. */
@@ -119,7 +119,7 @@ static void no_objects_leave_deferred_work_alone(void)
 		a.shrinker->batch = 1;
 		a.shrinker->seeks = 1000000;
 		CHECK_EQ(walk(domain, 8), 7);
-		CHECK_EQ(shrinker_nr_deferred(a.shrinker, 0), 20);
+		CHECK_EQ(shrinker_nr_deferred(a.shrinker, 0, NULL), 20);
 		cache_close(&a);
 		reclaim_domain_put(domain);
 	}
@@ -143,7 +143,7 @@ static void a_stop_is_not_accounted(void)
 	a.answer = SHRINK_STOP;
 	CHECK_EQ(walk(domain, 0), 256);
 	CHECK_EQ(atomic_load(&a.scans), 3);
-	CHECK_EQ(shrinker_nr_deferred(a.shrinker, 0), 2000 - 256);
+	CHECK_EQ(shrinker_nr_deferred(a.shrinker, 0, NULL), 2000 - 256);
 	CHECK_EQ(statistics_of(domain).scan_calls, 2);
 	CHECK_EQ(statistics_of(domain).slabs_scanned, 256);
 	cache_close(&a);
@@ -174,7 +174,7 @@ static void nr_scanned_is_the_callbacks(void)
 	a.on_scan = report_twice;
 	CHECK_EQ(walk(domain, 0), 8 * 128);
 	CHECK_EQ(statistics_of(domain).slabs_scanned, 8 * 256);
-	CHECK_EQ(shrinker_nr_deferred(a.shrinker, 0), 0);
+	CHECK_EQ(shrinker_nr_deferred(a.shrinker, 0, NULL), 0);
 	cache_close(&a);
 
 	/* 64 for each call: the last begins at 144 and leaves 80. */
@@ -183,7 +183,7 @@ static void nr_scanned_is_the_callbacks(void)
 	a.on_scan = report_half;
 	CHECK_EQ(walk(domain, 0), 30 * 128);
 	CHECK_EQ(atomic_load(&a.scans), 30);
-	CHECK_EQ(shrinker_nr_deferred(a.shrinker, 0), 80);
+	CHECK_EQ(shrinker_nr_deferred(a.shrinker, 0, NULL), 80);
 	cache_close(&a);
 	reclaim_domain_put(domain);
 }
@@ -240,13 +240,13 @@ static void deferred_work_belongs_to_the_node(void)
 	reclaim_shrink_slab(domain, GFP_KERNEL, 2, NULL, 3);
 	CHECK_TEXT(aware_log, "212");
 	CHECK_TEXT(unaware_log, "212");
-	CHECK_EQ(shrinker_nr_deferred(aware.shrinker, 0), 0);
-	CHECK_EQ(shrinker_nr_deferred(aware.shrinker, 1), 250);
-	CHECK_EQ(shrinker_nr_deferred(aware.shrinker, 2), 500);
+	CHECK_EQ(shrinker_nr_deferred(aware.shrinker, 0, NULL), 0);
+	CHECK_EQ(shrinker_nr_deferred(aware.shrinker, 1, NULL), 250);
+	CHECK_EQ(shrinker_nr_deferred(aware.shrinker, 2, NULL), 500);
 	for (nid = 0; nid < 3; nid++)
-		CHECK_EQ(shrinker_nr_deferred(unaware.shrinker, nid), 750);
-	CHECK_EQ(shrinker_nr_deferred(aware.shrinker, 3), 0);
-	CHECK_EQ(shrinker_nr_deferred(aware.shrinker, -1), 0);
+		CHECK_EQ(shrinker_nr_deferred(unaware.shrinker, nid, NULL), 750);
+	CHECK_EQ(shrinker_nr_deferred(aware.shrinker, 3, NULL), 0);
+	CHECK_EQ(shrinker_nr_deferred(aware.shrinker, -1, NULL), 0);
 	cache_close(&aware);
 	cache_close(&unaware);
 	reclaim_domain_put(domain);
@@ -271,7 +271,7 @@ static void wrong_arguments_change_nothing(void)
 	CHECK_EQ(atomic_load(&a.counts), 0);
 	CHECK_EQ(atomic_load(&a.scans), 0);
 	CHECK_EQ(statistics_of(domain).walks, 0);
-	CHECK_EQ(shrinker_nr_deferred(a.shrinker, 0), 0);
+	CHECK_EQ(shrinker_nr_deferred(a.shrinker, 0, NULL), 0);
 	/* 63 is in range: nothing is left of the count. */
 	CHECK_EQ(reclaim_shrink_slab(domain, GFP_KERNEL, 1, NULL, 63), 0);
 	CHECK_EQ(atomic_load(&a.counts), 1);
@@ -301,7 +301,7 @@ static void scan_now_and_then(struct cache *cache, struct shrink_control *sc)
 
 static unsigned long calls_until_stalled(unsigned long limit, cache_hook on_scan)
 {
-	struct reclaim_domain *domain = reclaim_domain_create(1, limit);
+	struct reclaim_domain *domain = reclaim_domain_create(1, limit, 0);
 	struct shrinker_statistics own;
 	unsigned long calls;
 	struct cache a;
@@ -342,7 +342,7 @@ static void scan_nothing_for_long(struct cache *cache, struct shrink_control *sc
 /* A limit of 0 lets a pass go on for as long as it likes, as in the kernel. */
 static void no_stall_limit_no_guard(void)
 {
-	struct reclaim_domain *domain = reclaim_domain_create(1, 0);
+	struct reclaim_domain *domain = reclaim_domain_create(1, 0, 0);
 	struct cache a;
 
 	cache_open(&a, domain, 'a', 1000);
@@ -351,7 +351,7 @@ static void no_stall_limit_no_guard(void)
 	a.on_scan = scan_nothing_for_long;
 	CHECK_EQ(walk(domain, 0), 4999);
 	CHECK_EQ(statistics_of(domain).stalled, 0);
-	CHECK_EQ(shrinker_nr_deferred(a.shrinker, 0), 2000);
+	CHECK_EQ(shrinker_nr_deferred(a.shrinker, 0, NULL), 2000);
 	cache_close(&a);
 	reclaim_domain_put(domain);
 }
@@ -407,7 +407,7 @@ static void overlapping_passes_conserve_work(void)
 	CHECK_EQ(statistics.walks, THREADS * WALKS);
 	CHECK_EQ(statistics.passes, THREADS * WALKS);
 	CHECK(statistics.slabs_scanned > 0);
-	CHECK_EQ(shrinker_nr_deferred(a.shrinker, 0),
+	CHECK_EQ(shrinker_nr_deferred(a.shrinker, 0, NULL),
 		 2000 * statistics.passes - statistics.slabs_scanned);
 	shrinker_get_statistics(a.shrinker, &own);
 	CHECK_EQ(own.passes, statistics.passes);
@@ -448,7 +448,7 @@ static void no_addition_is_lost(void)
 	for (i = 0; i < THREADS; i++)
 		thread_join(thread[i]);
 	CHECK_EQ(atomic_load(&a.scans), 0);
-	CHECK_EQ(shrinker_nr_deferred(a.shrinker, 0),
+	CHECK_EQ(shrinker_nr_deferred(a.shrinker, 0, NULL),
 		 (1UL << 21) * THREADS * SHORT_WALKS);
 	cache_close(&a);
 	reclaim_domain_put(domain);
@@ -473,7 +473,7 @@ static void a_pass_adds_to_what_others_left(void)
 	a.answers = true;
 	a.answer = SHRINK_STOP;
 	walk(domain, 3);
-	CHECK_EQ(shrinker_nr_deferred(a.shrinker, 0), 250);
+	CHECK_EQ(shrinker_nr_deferred(a.shrinker, 0, NULL), 250);
 	a.on_scan = add_by_another_walk;
 	CHECK_EQ(reclaim_trace_start(domain, 8), 0);
 	walk(domain, 3);
@@ -484,7 +484,7 @@ static void a_pass_adds_to_what_others_left(void)
 	CHECK_EQ(event[2].new_nr, 2000);
 	CHECK_EQ(event[3].nr, 250);
 	CHECK_EQ(event[3].new_nr, 2500);
-	CHECK_EQ(shrinker_nr_deferred(a.shrinker, 0), 2500);
+	CHECK_EQ(shrinker_nr_deferred(a.shrinker, 0, NULL), 2500);
 	cache_close(&a);
 	reclaim_domain_put(domain);
 }
@@ -573,7 +573,7 @@ static void direct_calls_are_no_passes(void)
 	CHECK(shrinker_count_objects(b.shrinker, &sc, &ret));
 	CHECK_EQ(ret, 13);
 	CHECK_TEXT(log, "b");
-	CHECK_EQ(shrinker_nr_deferred(b.shrinker, 0), 0);
+	CHECK_EQ(shrinker_nr_deferred(b.shrinker, 0, NULL), 0);
 	statistics = statistics_of(domain);
 	CHECK_EQ(statistics.walks + statistics.passes + statistics.scan_calls, 0);
 
@@ -810,14 +810,14 @@ static void a_callback_can_stop_the_walk(void)
 	CHECK_EQ(walk(domain, 0), 0);
 	CHECK_EQ(atomic_load(&a.scans), 1);
 	CHECK_EQ(statistics_of(domain).scan_calls, 0);
-	CHECK_EQ(shrinker_nr_deferred(a.shrinker, 0), 2000);
+	CHECK_EQ(shrinker_nr_deferred(a.shrinker, 0, NULL), 2000);
 
 	/* From count: no scan follows, the deferred work is not even taken. */
 	a.on_scan = NULL;
 	a.on_count = stop_walk;
 	CHECK_EQ(walk(domain, 0), 0);
 	CHECK_EQ(atomic_load(&a.scans), 1);
-	CHECK_EQ(shrinker_nr_deferred(a.shrinker, 0), 2000);
+	CHECK_EQ(shrinker_nr_deferred(a.shrinker, 0, NULL), 2000);
 	atomic_store(&a.objects, 0);
 	CHECK_EQ(walk(domain, 0), 0);
 	CHECK_TEXT(log, "aaa");

@@ -44,12 +44,14 @@ struct reclaim_statistics {
  *	that many have gone
  * @gfp_mask: allocation context that callbacks are told
  * @nid: memory node; -1 for all of them
+ * @memcg: walk this group and those below; NULL: all
  * @priority: where to start, DEF_PRIORITY usually; it goes down to 0
  */
 struct reclaim_request {
 	uint64_t nr_to_reclaim;
 	gfp_t gfp_mask;
 	int nid;
+	struct mem_cgroup *memcg;
 	int priority;
 };
 
@@ -69,17 +71,26 @@ struct reclaim_result {
 	bool stopped;
 };
 
+/* Flags of reclaim_domain_create(). */
+/* There are memory cgroups; without it, shrinkers cannot be aware of them. */
+#define RECLAIM_MEMCG (1U << 0)
+/* Kernel-memory accounting is on; without it, walks over a memory cgroup call
+ * shrinkers with SHRINKER_NONSLAB alone. */
+#define RECLAIM_KMEM (1U << 1)
+
 /**
  * reclaim_domain_create - a new machine
  * @nr_nodes: memory nodes, 1 to RECLAIM_MAX_NODES
  * @stall_limit: fruitless scan calls after which a pass is ended as if the
  *	callback had said SHRINK_STOP; 0: never, as in the kernel
+ * @flags: RECLAIM_*
  *
  * Return: the domain, held once for the caller; NULL where memory ran out or
  * @nr_nodes is out of range.
  */
 struct reclaim_domain *reclaim_domain_create(int nr_nodes,
-					     unsigned long stall_limit);
+					     unsigned long stall_limit,
+					     unsigned int flags);
 
 /**
  * reclaim_domain_put - let go of a domain
@@ -93,7 +104,8 @@ void reclaim_domain_put(struct reclaim_domain *domain);
 /**
  * reclaim_default_domain - the domain behind the kernel-named functions
  *
- * Made at the first call: one node, the default stall limit.
+ * Made at the first call: one node, the default stall limit, memory cgroups and
+ * kernel-memory accounting.
  *
  * Return: the domain, not held for the caller; NULL where memory ran out.
  */
@@ -128,8 +140,8 @@ unsigned long reclaim_drop_slab(struct reclaim_domain *domain);
  * reclaim_run - the ladder: from request->priority down to 0 until enough is
  * freed
  *
- * At each priority every node asked for is walked to its end, so that no
- * shrinker is spared for standing late.
+ * At each priority every memory cgroup under the target is walked, parents first,
+ * each on every node asked for, so that nobody is spared for standing late.
  *
  * Context: as shrink_slab().
  * Return: false, and nothing happens, where @request is out of range.  Inside a

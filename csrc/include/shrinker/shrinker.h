@@ -271,8 +271,10 @@ bool shrinker_scan_objects(struct shrinker *shrinker, struct shrink_control *sc,
 /**
  * shrinker_nr_deferred - deferred objects that the next pass will take over
  * @nid: node; a shrinker that is not NUMA-aware has one counter for all
+ * @memcg: group, for a shrinker that is aware of them; NULL: the root
  */
-int64_t shrinker_nr_deferred(struct shrinker *shrinker, int nid);
+int64_t shrinker_nr_deferred(struct shrinker *shrinker, int nid,
+			     struct mem_cgroup *memcg);
 
 /**
  * shrinker_get_statistics - what happened so far

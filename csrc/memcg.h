@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Inside of a memory cgroup: what memcg.c, slab.c, registry.c and list_lru.c
+ * share.
+ */
+#ifndef SHRINKER_MEMCG_PRIVATE_H
+#define SHRINKER_MEMCG_PRIVATE_H
+
+#include <shrinker/memcg.h>
+
+#include "domain.h"
+
+/**
+ * struct shrinker_unit - bits and counters for MEMCG_UNIT_IDS shrinkers
+ *
+ * Never moves, so that a walk may hold a counter while the maps grow.
+ */
+struct shrinker_unit {
+	_Atomic(uint64_t) map;
+	_Atomic(int64_t) nr_deferred[MEMCG_UNIT_IDS];
+};
+
+/**
+ * struct unit_table - pointers to units
+ * @smaller: the table that this one has replaced; a reader may be in it
+ * @capacity: units that there is room for
+ */
+struct unit_table {
+	struct unit_table *smaller;
+	int capacity;
+	_Atomic(void *) unit[];
+};
+
+/**
+ * struct mem_cgroup - a group
+ * @domain: constant
+ * @parent: constant, held; NULL: the root
+ * @id: constant
+ * @online: changes once, under id_lock
+ * @removed: out of the tree for everybody who asks; stays linked while pinned
+ * @linked: in its parent's list of children
+ * @first_child, @last_child, @next_sibling, @prev_sibling: the tree
+ * @next_all, @prev_all: all groups of the domain that were not released, by id
+ * @pins: walks that are at this group
+ * @refs: the creator, the tree, each child
+ * @lists: by index of the lru, what list_lru.c has for the group; written under
+ *	id_lock
+ * @units: per node, a table of struct shrinker_unit
+ *
+ * The links, @removed, @linked, @pins and @refs are guarded by tree_lock.
+ */
+struct mem_cgroup {
+	struct reclaim_domain *domain;
+	struct mem_cgroup *parent;
+	uint64_t id;
+	_Atomic(bool) online;
+	bool removed;
+	bool linked;
+	struct mem_cgroup *first_child, *last_child;
+	struct mem_cgroup *next_sibling, *prev_sibling;
+	struct mem_cgroup *next_all, *prev_all;
+	unsigned long pins;
+	unsigned long refs;
+	_Atomic(struct unit_table *) lists;
+	_Atomic(struct unit_table *) units[];
+};
+
+/* The table's entry; NULL where it has no room for that index, or no entry. */
+static inline void *table_get(_Atomic(struct unit_table *) *table, int index)
+{
+	struct unit_table *now = atomic_load_explicit(table, memory_order_acquire);
+
+	if (!now || index >= now->capacity)
+		return NULL;
+	return atomic_load_explicit(&now->unit[index], memory_order_acquire);
+}
+
+/* memcg.c: the contracts are there. */
+bool table_reserve(_Atomic(struct unit_table *) *table, int capacity);
+void table_free(_Atomic(struct unit_table *) *table, bool entries);
+bool memcg_init(struct reclaim_domain *domain);
+void memcg_destroy(struct reclaim_domain *domain);
+bool memcg_alloc_id(struct reclaim_domain *domain, int *id);
+void memcg_release_id(struct reclaim_domain *domain, int id);
+struct mem_cgroup *memcg_next_all(struct reclaim_domain *domain,
+				  struct mem_cgroup *previous);
+void memcg_get(struct mem_cgroup *memcg);
+void memcg_put(struct mem_cgroup *memcg);
+
+/* list_lru.c */
+void list_lru_reparent(struct mem_cgroup *memcg);
+void list_lru_release(struct mem_cgroup *memcg);
+
+static inline struct shrinker_unit *memcg_unit(struct mem_cgroup *memcg, int nid,
+					       int id)
+{
+	return table_get(&memcg->units[nid], id / MEMCG_UNIT_IDS);
+}
+
+static inline _Atomic(int64_t) *memcg_deferred(struct mem_cgroup *memcg, int nid,
+					       int id)
+{
+	return &memcg_unit(memcg, nid, id)->nr_deferred[id % MEMCG_UNIT_IDS];
+}
+
+/* Where registered shrinkers stand by id; as long as the domain, never moved. */
+struct id_unit {
+	_Atomic(struct shrinker *) shrinker[MEMCG_UNIT_IDS];
+};
+
+static inline _Atomic(struct shrinker *) *shrinker_by_id(struct reclaim_domain *domain,
+							 int id)
+{
+	struct id_unit *unit = table_get(&domain->by_id, id / MEMCG_UNIT_IDS);
+
+	return &unit->shrinker[id % MEMCG_UNIT_IDS];
+}
+
+#endif /* SHRINKER_MEMCG_PRIVATE_H */

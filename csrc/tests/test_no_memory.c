@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Memory runs out at each allocation in turn: the call says so, nothing that
+ * shows has changed, nothing leaks, and the next attempt works.  The linker puts
+ * our allocation functions before the real ones (Makefile).
+ */
+#include <stdint.h>
+
+#include <linux/list_lru.h>
+
+#include "cache.h"
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t number, size_t size);
+void *__real_aligned_alloc(size_t alignment, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t number, size_t size);
+void *__wrap_aligned_alloc(size_t alignment, size_t size);
+
+/* Allocations that work before one fails; then all fail. */
+static unsigned long left = ~0UL;
+
+static bool may(void)
+{
+	if (left == ~0UL)
+		return true;
+	return left && left--;
+}
+
+void *__wrap_malloc(size_t size)
+{
+	return may() ? __real_malloc(size) : NULL;
+}
+
+void *__wrap_calloc(size_t number, size_t size)
+{
+	return may() ? __real_calloc(number, size) : NULL;
+}
+
+void *__wrap_aligned_alloc(size_t alignment, size_t size)
+{
+	return may() ? __real_aligned_alloc(alignment, size) : NULL;
+}
+
+/* Does something while only so many allocations work. */
+#define WITH_ALLOCATIONS(number, attempt)                                      \
+	do {                                                                   \
+		left = (number);                                               \
+		attempt;                                                       \
+		left = ~0UL;                                                   \
+	} while (0)
+
+static struct reclaim_domain *machine(void)
+{
+	return reclaim_domain_create(2, RECLAIM_STALL_LIMIT,
+				     RECLAIM_MEMCG | RECLAIM_KMEM);
+}
+
+static struct mem_cgroup *group_new(struct mem_cgroup *parent)
+{
+	struct mem_cgroup *memcg;
+
+	CHECK_EQ(mem_cgroup_create(parent, &memcg), 0);
+	return memcg;
+}
+
+static struct shrinker *shrinker_new(struct reclaim_domain *domain)
+{
+	return reclaim_shrinker_alloc(
+		domain, SHRINKER_MEMCG_AWARE | SHRINKER_NUMA_AWARE, "s");
+}
+
+static void a_domain(void)
+{
+	struct reclaim_domain *domain = NULL;
+	unsigned long number;
+
+	for (number = 0; !domain; number++)
+		WITH_ALLOCATIONS(number, domain = machine());
+	CHECK(number > 2);
+	CHECK_EQ(mem_cgroup_get_id(reclaim_domain_root(domain)), MEMCG_ROOT_ID);
+	reclaim_domain_put(domain);
+}
+
+static void a_group(void)
+{
+	struct reclaim_domain *domain = machine();
+	struct mem_cgroup *root = reclaim_domain_root(domain);
+	struct shrinker *shrinker[65];
+	struct mem_cgroup *memcg = NULL;
+	int error = -ENOMEM;
+	unsigned long number;
+	int i;
+
+	for (i = 0; i < 65; i++)
+		shrinker[i] = shrinker_new(domain);
+	for (number = 0; error; number++) {
+		CHECK_EQ(error, -ENOMEM);
+		CHECK(!memcg);
+		CHECK(mem_cgroup_next(root, NULL) == root);
+		CHECK(!mem_cgroup_next(root, root));
+		WITH_ALLOCATIONS(number, error = mem_cgroup_create(root, &memcg));
+	}
+	/* The group, and for each node two units and at least one table. */
+	CHECK(number > 7);
+	CHECK_EQ(mem_cgroup_get_id(memcg), 2);
+	set_shrinker_bit(memcg, 1, 64);
+	CHECK(mem_cgroup_has_bit(memcg, 1, 64));
+	for (i = 0; i < 65; i++)
+		shrinker_free(shrinker[i]);
+	mem_cgroup_put(memcg);
+	reclaim_domain_put(domain);
+}
+
+/* A shrinker that makes the maps of all groups grow. */
+static void a_shrinker(void)
+{
+	struct reclaim_domain *domain = machine();
+	struct mem_cgroup *memcg[3];
+	struct shrinker *shrinker[66];
+	unsigned long number;
+	int i;
+
+	for (i = 0; i < 3; i++)
+		memcg[i] = group_new(reclaim_domain_root(domain));
+	for (i = 0; i < 64; i++)
+		shrinker[i] = shrinker_new(domain);
+	shrinker[64] = NULL;
+	for (number = 0; !shrinker[64]; number++) {
+		CHECK_EQ(mem_cgroup_nr_max(memcg[0]), 64);
+		CHECK(!mem_cgroup_has_bit(memcg[0], 0, 64));
+		WITH_ALLOCATIONS(number, shrinker[64] = shrinker_new(domain));
+	}
+	CHECK_EQ(shrinker_id(shrinker[64]), 64);
+	CHECK_EQ(mem_cgroup_nr_max(memcg[0]), 128);
+	for (i = 0; i < 3; i++) {
+		set_shrinker_bit(memcg[i], 1, 127);
+		CHECK(mem_cgroup_has_bit(memcg[i], 1, 127));
+	}
+	/* The maps have room: one that fails has no id. */
+	shrinker[65] = NULL;
+	for (number = 0; !shrinker[65]; number++)
+		WITH_ALLOCATIONS(number, shrinker[65] = shrinker_new(domain));
+	CHECK_EQ(shrinker_id(shrinker[65]), 65);
+	for (i = 0; i < 66; i++)
+		shrinker_free(shrinker[i]);
+	for (i = 0; i < 3; i++)
+		mem_cgroup_put(memcg[i]);
+	reclaim_domain_put(domain);
+}
+
+static void an_lru(void)
+{
+	struct reclaim_domain *domain = machine();
+	struct shrinker *shrinker = shrinker_new(domain);
+	int error = -ENOMEM;
+	struct list_lru lru;
+	unsigned long number;
+
+	for (number = 0; error; number++) {
+		CHECK_EQ(error, -ENOMEM);
+		WITH_ALLOCATIONS(number,
+				 error = list_lru_init_memcg(&lru, shrinker));
+		if (error)
+			list_lru_destroy(&lru);
+	}
+	CHECK_EQ(number, 3);
+	CHECK_EQ(list_lru_count(&lru), 0);
+	list_lru_destroy(&lru);
+	shrinker_free(shrinker);
+	reclaim_domain_put(domain);
+}
+
+/* The first item of a group, whose parents have no lists either. */
+static void an_item(void)
+{
+	struct reclaim_domain *domain = machine();
+	struct shrinker *shrinker = shrinker_new(domain);
+	struct mem_cgroup *memcg[3];
+	int error = -ENOMEM;
+	struct list_lru lru;
+	LIST_HEAD(item);
+	unsigned long number;
+	int i;
+
+	memcg[0] = group_new(reclaim_domain_root(domain));
+	memcg[1] = group_new(memcg[0]);
+	memcg[2] = group_new(memcg[1]);
+	CHECK_EQ(list_lru_init_memcg(&lru, shrinker), 0);
+	for (number = 0; error; number++) {
+		CHECK_EQ(error, -ENOMEM);
+		CHECK(list_empty(&item));
+		CHECK_EQ(list_lru_count(&lru), 0);
+		for (i = 0; i < 3; i++) {
+			CHECK(!mem_cgroup_has_bit(memcg[i], 0, 0));
+			CHECK(!list_lru_del(&lru, &item, 0, memcg[i]));
+		}
+		WITH_ALLOCATIONS(number, error = list_lru_insert(&lru, &item, 0,
+								memcg[2]));
+	}
+	/* Three tables, three blocks; tables stay where blocks failed. */
+	CHECK(number > 4);
+	CHECK_EQ(list_lru_count_one(&lru, 0, memcg[2]), 1);
+	/* Nothing is needed any more, not even to go. */
+	left = 0;
+	CHECK_EQ(mem_cgroup_offline(memcg[2]), 0);
+	CHECK_EQ(mem_cgroup_offline(memcg[1]), 0);
+	left = ~0UL;
+	CHECK_EQ(list_lru_count_one(&lru, 0, memcg[0]), 1);
+	CHECK(list_lru_del(&lru, &item, 0, memcg[2]));
+	list_lru_destroy(&lru);
+	shrinker_free(shrinker);
+	for (i = 0; i < 3; i++)
+		mem_cgroup_put(memcg[i]);
+	reclaim_domain_put(domain);
+}
+
+int main(void)
+{
+	RUN(a_domain);
+	RUN(a_group);
+	RUN(a_shrinker);
+	RUN(an_lru);
+	RUN(an_item);
+	return checks_report("test_no_memory");
+}

@@ -23,6 +23,7 @@ HEADERS = (
     "shrinker/types.h",
     "shrinker/shrinker.h",
     "shrinker/domain.h",
+    "shrinker/memcg.h",
     "shrinker/trace.h",
     "shrinker/one_pass.h",
     "shrinker/trace_text.h",
@@ -33,16 +34,17 @@ HEADERS = (
 # What the core calls in Python (csrc/python/python_host.c).
 CALLBACKS = """
 extern "Python+C" {
-    unsigned long shrinker_py_count(unsigned long, int, unsigned int);
+    unsigned long shrinker_py_count(unsigned long, int, unsigned long, unsigned int);
     unsigned long shrinker_py_scan(
-        unsigned long, int, unsigned int, unsigned long, unsigned long *);
+        unsigned long, int, unsigned long, unsigned int, unsigned long,
+        unsigned long *);
     unsigned long shrinker_py_pass_scan(
         unsigned long, unsigned long, unsigned long *);
 }
 """
 # A macro with a value and without arguments.
 CONSTANT = re.compile(
-    r"#define ((?!SHRINKER_CDEF)(?:SHRINK|DEF|RECLAIM|TRACE|GFP|__GFP)\w*) \S"
+    r"#define ((?!SHRINKER_CDEF)(?:SHRINK|DEF|RECLAIM|MEMCG|TRACE|GFP|__GFP)\w*) \S"
 )
 
 

@@ -20,6 +20,8 @@ from shrinker.domain import Domain, DomainStatistics, ReclaimResult, default_dom
 from shrinker.errors import CallbackErrors, ShrinkerError, StallError
 from shrinker.events import ShrinkSlabEnd, ShrinkSlabStart
 from shrinker.gfp import GFP
+from shrinker.list_lru import ListLru, LruStatus
+from shrinker.memcg import Memcg, ShrinkerInfo
 from shrinker.one_pass import PassResult, run_pass
 from shrinker.values import (
     DEF_PRIORITY,
@@ -39,6 +41,9 @@ __all__ = [
     "CountObjects",
     "Domain",
     "DomainStatistics",
+    "ListLru",
+    "LruStatus",
+    "Memcg",
     "PassResult",
     "ReclaimResult",
     "ScanObjects",
@@ -49,6 +54,7 @@ __all__ = [
     "ShrinkerBuilder",
     "ShrinkerError",
     "ShrinkerFlags",
+    "ShrinkerInfo",
     "ShrinkerRegistration",
     "ShrinkerStatistics",
     "StallError",

@@ -42,8 +42,10 @@ from shrinker.values import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from types import TracebackType
+
+    from shrinker.memcg import Memcg
 
 __all__ = ["Record", "Shrinker", "adopt", "forget"]
 
@@ -81,13 +83,17 @@ class Record:
     __slots__ = (
         "__weakref__",
         "count_objects",
+        "memcgs",
         "name",
         "private_data",
         "scan_objects",
     )
 
-    def __init__(self, name: str, private_data: Any) -> None:
+    def __init__(
+        self, name: str, private_data: Any, memcgs: Mapping[int, Memcg]
+    ) -> None:
         self.name = name
+        self.memcgs = memcgs
         self.private_data = private_data
         self.count_objects: Callable[[ShrinkControl], Any] = private_data.count_objects
         self.scan_objects: Callable[[ShrinkControl], Any] = private_data.scan_objects
@@ -149,7 +155,7 @@ def _escaped(
 
 
 @ffi.def_extern(error=0, onerror=_escaped)  # type: ignore[untyped-decorator]
-def shrinker_py_count(number: int, nid: int, gfp_mask: int) -> int:
+def shrinker_py_count(number: int, nid: int, memcg_id: int, gfp_mask: int) -> int:
     """Call ``count_objects`` of the record with that number."""
     reference = _records.get(number)
     record = reference() if reference is not None else None
@@ -162,6 +168,8 @@ def shrinker_py_count(number: int, nid: int, gfp_mask: int) -> int:
     control._nr_to_scan = control._nr_scanned = 0
     control._nid = nid
     control._gfp_mask = gfp_mask
+    control._memcg_id = memcg_id
+    control._memcgs = record.memcgs
     try:
         result = record.count_objects(control)
         if type(result) is int and 0 <= result <= _MAX_COUNT:
@@ -181,7 +189,12 @@ def shrinker_py_count(number: int, nid: int, gfp_mask: int) -> int:
 
 @ffi.def_extern(error=_STOP, onerror=_escaped)  # type: ignore[untyped-decorator]
 def shrinker_py_scan(
-    number: int, nid: int, gfp_mask: int, nr_to_scan: int, c_nr_scanned: Any
+    number: int,
+    nid: int,
+    memcg_id: int,
+    gfp_mask: int,
+    nr_to_scan: int,
+    c_nr_scanned: Any,
 ) -> int:
     """Call ``scan_objects`` of the record with that number."""
     reference = _records.get(number)
@@ -195,6 +208,8 @@ def shrinker_py_scan(
     control._nr_to_scan = control._nr_scanned = nr_to_scan
     control._nid = nid
     control._gfp_mask = gfp_mask
+    control._memcg_id = memcg_id
+    control._memcgs = record.memcgs
     try:
         result = record.scan_objects(control)
         if type(result) is int and 0 <= result <= _MAX_SCAN:

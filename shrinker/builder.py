@@ -18,6 +18,7 @@ from shrinker.values import ULONG_MAX, ScanObjects, ShrinkerFlags
 
 if TYPE_CHECKING:
     from shrinker._trampolines import Shrinker
+    from shrinker.memcg import Memcg
 
 __all__ = ["ShrinkerBuilder", "ShrinkerRegistration", "ShrinkerStatistics"]
 
@@ -133,6 +134,11 @@ class ShrinkerBuilder(NotCopied):
         self._check_usable()
         return _id(self._c)
 
+    @property
+    def domain(self) -> Domain:
+        """The domain it will be registered in."""
+        return self._domain
+
     def set_seeks(self, seeks: int) -> Self:
         """Set the cost of recreating an object, 0 to 2**31 - 1; default 2.
 
@@ -167,7 +173,7 @@ class ShrinkerBuilder(NotCopied):
                 raise TypeError(
                     f"{type(private_data).__name__!r} object has no method {method}"
                 )
-        record = Record(self._name, private_data)
+        record = Record(self._name, private_data, self._domain._memcgs)
         label = native.name_of(record.scan_objects)
         c_shrinker, memory = self._take()
         number = adopt(c_shrinker, record)
@@ -214,6 +220,10 @@ class ShrinkerBuilder(NotCopied):
         return ShrinkerRegistration._publish(
             c_shrinker, memory, self._domain, None, None, private_data, label, needed
         )
+
+    def _memcg_id(self) -> int:
+        self._check_usable()
+        return int(lib.shrinker_id(self._c))
 
     def _check_usable(self) -> None:
         if self._c == ffi.NULL:
@@ -405,38 +415,43 @@ class ShrinkerRegistration(NotCopied, Generic[T]):
         if (record := self._record) is not None:
             record.name = name
 
-    def nr_deferred(self, nid: int = 0) -> int:
+    def nr_deferred(self, nid: int = 0, memcg: Memcg | None = None) -> int:
         """Return the objects whose scan was put off to the next pass on a node.
 
-        Without NUMA_AWARE there is one counter for all nodes.  Negative after
-        some counts of 2**62 and more.
+        Without NUMA_AWARE there is one counter for all nodes.  A memcg-aware
+        shrinker has its counters in each memory cgroup; ``memcg`` None is the
+        root, and others ignore it.  Negative after some counts of 2**62 and more.
         """
         self._check_open()
         self._domain._check_nid(nid)
-        return int(lib.shrinker_nr_deferred(self._c, nid))
+        c_memcg = self._domain._c_memcg(memcg)
+        return int(lib.shrinker_nr_deferred(self._c, nid, c_memcg))
 
-    def count(self, nid: int = 0) -> int:
+    def count(self, nid: int = 0, memcg: Memcg | None = None) -> int:
         """Call ``count_objects`` once and return its number, EMPTY as 0.
 
         That is what debugfs ``count`` shows.  Without NUMA_AWARE all objects are
-        shown on node 0; other nodes read 0, and nothing is called.  Raises
-        ``CallbackErrors`` where the callback raised.
+        shown on node 0; other nodes read 0, and nothing is called.  ``memcg``
+        None is the root.
+
+        Raises ``CallbackErrors`` where the callback raised, ``ShrinkerError`` for
+        an offline memory cgroup, ``ValueError`` for any where the shrinker is not
+        memcg-aware.
         """
-        c_control = self._control(nid, 0)
+        c_control = self._control(nid, memcg, 0)
         if nid and not self.flags & ShrinkerFlags.NUMA_AWARE:
             return 0
         count = self._call(lib.shrinker_count_objects, c_control)
         return 0 if count == lib.SHRINK_EMPTY else count
 
-    def scan(self, nr_to_scan: int, nid: int = 0) -> int:
+    def scan(self, nr_to_scan: int, nid: int = 0, memcg: Memcg | None = None) -> int:
         """Call ``scan_objects`` once, and return what it freed, STOP as 0.
 
         That is what writing debugfs ``scan`` does: no deferred work is touched,
-        and for 0 objects nothing is called.  Raises ``CallbackErrors`` where
-        the callback raised.
+        and for 0 objects nothing is called.  Raises as ``count`` does.
         """
         check_int("nr_to_scan", nr_to_scan, 0, ULONG_MAX)
-        c_control = self._control(nid, nr_to_scan)
+        c_control = self._control(nid, memcg, nr_to_scan)
         if nr_to_scan == 0:
             return 0
         freed = self._call(lib.shrinker_scan_objects, c_control)
@@ -454,12 +469,27 @@ class ShrinkerRegistration(NotCopied, Generic[T]):
         if self._closed:
             raise ShrinkerError("the shrinker is closed")
 
-    def _control(self, nid: int, nr_to_scan: int) -> Any:
+    def _memcg_id(self) -> int:
+        self._check_open()
+        return int(lib.shrinker_id(self._c))
+
+    def _control(self, nid: int, memcg: Memcg | None, nr_to_scan: int) -> Any:
         self._check_open()
         self._domain._check_nid(nid)
+        c_memcg = self._domain._c_memcg(memcg)
+        if memcg is not None:
+            if not self.flags & ShrinkerFlags.MEMCG_AWARE:
+                raise ValueError(f"{self.name!r} is not memcg-aware")
+            if not memcg.online:
+                raise ShrinkerError(f"the memory cgroup {memcg.name!r} is offline")
         return ffi.new(
             "struct shrink_control *",
-            {"gfp_mask": int(GFP.KERNEL), "nid": nid, "nr_to_scan": nr_to_scan},
+            {
+                "gfp_mask": int(GFP.KERNEL),
+                "nid": nid,
+                "nr_to_scan": nr_to_scan,
+                "memcg": c_memcg,
+            },
         )
 
     def _call(self, function: Any, c_control: Any) -> int:
@@ -475,10 +505,31 @@ class ShrinkerRegistration(NotCopied, Generic[T]):
         outcome.deliver(result)
         return result
 
+    def _memcgs(self) -> tuple[Memcg | None, ...]:
+        """Return the groups that have objects or counters of their own."""
+        if self.flags & ShrinkerFlags.MEMCG_AWARE:
+            return tuple(m for m in self._domain.memcgs() if m.online)
+        return (None,)
+
+    def _debugfs(self) -> tuple[str, str]:
+        lines = []
+        for memcg in self._memcgs():
+            counts = [self.count(nid, memcg) for nid in range(self._domain.nr_nodes)]
+            if any(counts):
+                number = 1 if memcg is None else memcg.id
+                lines.append(" ".join(map(str, (number, *counts))) + "\n")
+        return f"{self.name}-{self.debugfs_id}", "".join(lines)
+
+    def _count_everywhere(self) -> int:
+        nodes = range(self._domain.nr_nodes)
+        return sum(self.count(nid, memcg) for memcg in self._memcgs() for nid in nodes)
+
     def _deferred_everywhere(self) -> int:
         aware = self.flags & ShrinkerFlags.NUMA_AWARE
         nodes = range(self._domain.nr_nodes if aware else 1)
-        return sum(self.nr_deferred(nid) for nid in nodes)
+        return sum(
+            self.nr_deferred(nid, memcg) for memcg in self._memcgs() for nid in nodes
+        )
 
     def _first_stall(self) -> bool:
         """Return whether a pass of ours was stalled, the first time it was."""

@@ -123,6 +123,13 @@ def replay(files: tuple[str, ...], *, as_json: bool, strict: bool) -> None:
         "measured", "something is missing or failed, or ended before two rounds"
     ),
 )
+@click.option(
+    "--scenario",
+    type=click.Choice(["loop", "memcg"]),
+    default="loop",
+    show_default=True,
+    help="The reclaim loop, or 10 to 10,000 memory cgroups.",
+)
 @click.option("--fast", is_flag=True, help="About 10 seconds instead of 80.")
 @click.option(
     "--rounds",
@@ -160,6 +167,7 @@ def replay(files: tuple[str, ...], *, as_json: bool, strict: bool) -> None:
 )
 def bench(
     *,
+    scenario: str,
     fast: bool,
     rounds: int | None,
     output: Path | None,
@@ -175,13 +183,20 @@ def bench(
     at a time; and a real recording is walked.  Ends within 2 minutes, with
     --fast within 20 seconds.  Ctrl-C ends it early: what was measured is kept
     when two rounds are complete.  docs/benchmark.md tells how to read it.
+
+    --scenario memcg measures instead what creating a memory cgroup, setting
+    shrinkers' bits in it and walking it costs, and the memory of one, with more
+    and more groups, shrinkers and bits; within 70 seconds, 15 with --fast.
     """
     if plot is not None and no_plot:
         raise click.UsageError("--plot and --no-plot exclude each other")
+    if scenario == "memcg" and (recording or compare_with):
+        raise click.UsageError("--recording and --compare are for --scenario loop")
     with _complaints():
         from shrinker.bench import measure, run  # noqa: PLC0415
 
-        effort = measure.FAST_EFFORT if fast else measure.DEFAULT_EFFORT
+        efforts = measure.MEMCG_EFFORTS if scenario == "memcg" else measure.EFFORTS
+        effort = efforts[fast]
         if rounds is not None:
             effort = dataclasses.replace(effort, rounds=rounds)
         output = output or run.default_output()
@@ -190,6 +205,9 @@ def bench(
                 plot = output
             else:
                 click.echo("no plot: pip install 'shrinker[plot]'", err=True)
+        if scenario == "memcg":
+            run.bench_memcg(effort, output=output, plot=plot)
+            return
         run.bench(
             effort,
             output=output,

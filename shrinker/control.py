@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from shrinker.errors import ShrinkerError, check_int
 from shrinker.gfp import GFP
 from shrinker.values import ULONG_MAX
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from shrinker.memcg import Memcg
 
 __all__ = ["ShrinkControl"]
 
@@ -19,11 +24,20 @@ class ShrinkControl:
     other threads during the callback.
     """
 
-    # Invariants: while valid, all four slots are set, and the trampoline that
+    # Invariants: while valid, all slots are set, and the trampoline that
     # set them is running; afterwards none is.  Getters find out by reading.
-    __slots__ = ("_gfp_mask", "_nid", "_nr_scanned", "_nr_to_scan")
+    __slots__ = (
+        "_gfp_mask",
+        "_memcg_id",
+        "_memcgs",
+        "_nid",
+        "_nr_scanned",
+        "_nr_to_scan",
+    )
 
     _gfp_mask: int
+    _memcg_id: int
+    _memcgs: Mapping[int, Memcg]
     _nid: int
     _nr_scanned: int
     _nr_to_scan: int
@@ -75,10 +89,13 @@ class ShrinkControl:
             raise _expired() from None
 
     @property
-    def memcg(self) -> None:
-        """Memory cgroup that is short: None, as domains have none yet."""
+    def memcg(self) -> Memcg | None:
+        """Memory cgroup that is short; None in a domain without memory cgroups.
+
+        Where the whole machine is short this is the root.
+        """
         try:
-            self._nid  # noqa: B018 - is it still valid?
+            return self._memcgs.get(self._memcg_id)
         except AttributeError:
             raise _expired() from None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import itertools
 import threading
 import warnings
@@ -13,14 +14,16 @@ from shrinker._ffi import ffi, lib
 from shrinker._memory import NotCopied, own
 from shrinker.errors import CallbackErrors, ShrinkerError, check_int
 from shrinker.gfp import GFP
+from shrinker.memcg import Memcg
 from shrinker.tracing import Trace
 from shrinker.values import DEF_PRIORITY, SHRINK_MAX_PRIORITY, ULONG_MAX
 
 if TYPE_CHECKING:
     import weakref
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from shrinker.builder import ShrinkerRegistration
+    from shrinker.list_lru import ListLru
 
 __all__ = ["Domain", "DomainStatistics", "ReclaimResult", "default_domain"]
 
@@ -71,6 +74,10 @@ class Domain(NotCopied):
     A context manager; ``close()`` closes what is still registered.  Methods of
     a closed domain raise ``ShrinkerError``.
 
+    ``memcg`` says whether there are memory cgroups; without them shrinkers cannot
+    be aware of them.  ``kmem`` is kernel-memory accounting: without it, walks over
+    a memory cgroup call NONSLAB shrinkers alone.
+
     ``stall_limit`` is how many fruitless scan calls end a pass
     (docs/specification.md, "Where we protect the user"); 0 turns the guard off.
 
@@ -81,12 +88,21 @@ class Domain(NotCopied):
     # (the default domain needs no holding); `_registrations` has each registration
     # that is neither closed nor dead.
     _c: Any = ffi.NULL
+    _memory: object = None
     _is_default = False
 
-    def __init__(self, *, nr_nodes: int = 1, stall_limit: int = 1024) -> None:
+    def __init__(
+        self,
+        *,
+        nr_nodes: int = 1,
+        memcg: bool = True,
+        kmem: bool = True,
+        stall_limit: int = 1024,
+    ) -> None:
         check_int("nr_nodes", nr_nodes, 1, lib.RECLAIM_MAX_NODES)
         check_int("stall_limit", stall_limit, 0, ULONG_MAX)
-        c_domain = lib.reclaim_domain_create(nr_nodes, stall_limit)
+        flags = (lib.RECLAIM_MEMCG if memcg else 0) | (lib.RECLAIM_KMEM if kmem else 0)
+        c_domain = lib.reclaim_domain_create(nr_nodes, stall_limit, flags)
         if c_domain == ffi.NULL:
             raise MemoryError("no memory for a domain")
         release = ffi.addressof(lib, "python_host_put_domain")
@@ -103,6 +119,66 @@ class Domain(NotCopied):
         self._lingering: list[object] = []
         self._c_stalled = lib.reclaim_domain_stalled(c_domain)
         self._stalls_seen = 0
+        self._memcgs: dict[int, Memcg] = {}
+        self._lrus: dict[int, weakref.ref[ListLru]] = {}
+        self._root: Memcg | None = None
+
+        # SAFETY: `c_domain` is held, and holds its root.
+        c_root = lib.reclaim_domain_root(c_domain)
+        if c_root != ffi.NULL:
+            self._root = Memcg(self, c_root, self._memory, "root", None)
+            self._memcgs[self._root.id] = self._root
+
+    @property
+    def root(self) -> Memcg | None:
+        """The memory cgroup above all others; None without memory cgroups."""
+        return self._root
+
+    def create_memcg(self, name: str, parent: Memcg | None = None) -> Memcg:
+        """Add a memory cgroup under ``parent``, or under the root.
+
+        It stands behind its elder siblings.  Raises ``ShrinkerError`` under an
+        offline or closed parent and in a domain without memory cgroups,
+        ``ValueError`` for a parent of another domain, ``MemoryError``.
+        """
+        self._check_open()
+        if not isinstance(name, str):
+            raise TypeError(f"name must be a str, not {type(name).__name__}")
+        if self._root is None:
+            raise ShrinkerError("the domain has no memory cgroups")
+        parent = self._root if parent is None else parent
+        self._check_memcg(parent)
+        c_memcg = ffi.new("struct mem_cgroup **")
+
+        # SAFETY: `parent` is held, and open in this domain.
+        error = -lib.mem_cgroup_create(parent._c, c_memcg)
+        if error == errno.EINVAL:
+            raise ShrinkerError(f"the memory cgroup {parent.name!r} is offline")
+        if error:
+            raise MemoryError("no memory for a memory cgroup")
+        memory = own(c_memcg[0], ffi.addressof(lib, "python_host_put_memcg"))
+        memcg = Memcg(self, c_memcg[0], memory, name, parent)
+        self._memcgs[memcg.id] = memcg
+        return memcg
+
+    def memcgs(self) -> tuple[Memcg, ...]:
+        """Return the tree: parents first, children as they were created.
+
+        Offline ones are included, closed ones are not.  Empty without memory
+        cgroups.
+        """
+        self._check_open()
+        found = []
+        c_root = ffi.NULL if self._root is None else self._root._c
+        c_memcg = ffi.NULL
+        while c_root != ffi.NULL:
+            # SAFETY: the domain holds the root; each group is pinned until the
+            # next call.
+            c_memcg = lib.mem_cgroup_next(c_root, c_memcg)
+            if c_memcg == ffi.NULL:
+                break
+            found.append(self._memcgs.get(lib.mem_cgroup_get_id(c_memcg)))
+        return tuple(memcg for memcg in found if memcg is not None)
 
     @property
     def nr_nodes(self) -> int:
@@ -147,9 +223,14 @@ class Domain(NotCopied):
         *,
         gfp_mask: int = _GFP_KERNEL,
         nid: int = 0,
+        memcg: Memcg | None = None,
         priority: int = DEF_PRIORITY,
     ) -> int:
-        """Walk over all shrinkers once, in the order of their registration.
+        """Walk over shrinkers once.
+
+        For the root, or ``memcg`` None, over all of them in the order of their
+        registration; for another memory cgroup over the memcg-aware ones whose
+        bit is set there, in the order of their ids; for an offline one over none.
 
         ``priority`` is 0 (most urgent) to 63; from 12 up little or nothing is
         asked for.  Returns the number of objects freed, modulo 2**64.  Inside a
@@ -163,11 +244,12 @@ class Domain(NotCopied):
         self._check_nid(nid)
         gfp_mask = check_int("gfp_mask", gfp_mask, 0, UINT_MAX)
         check_int("priority", priority, 0, SHRINK_MAX_PRIORITY)
-        freed = self._walk(lib.reclaim_shrink_slab, gfp_mask, nid, ffi.NULL, priority)
+        c_memcg = self._c_memcg(memcg)
+        freed = self._walk(lib.reclaim_shrink_slab, gfp_mask, nid, c_memcg, priority)
         return int(freed)
 
     def drop_slab(self) -> int:
-        """Walk all nodes at priority 0, again and again while it is worth it.
+        """Walk all nodes and memory cgroups at priority 0, while it is worth it.
 
         Each round has to free at least twice as much as the round before had
         to.  Returns the number of objects freed in all rounds, modulo 2**64.
@@ -183,14 +265,16 @@ class Domain(NotCopied):
         *,
         gfp_mask: int = _GFP_KERNEL,
         nid: int | None = None,
+        memcg: Memcg | None = None,
         priority: int = DEF_PRIORITY,
     ) -> ReclaimResult:
         """Walk at ``priority``, then more and more urgently down to 0.
 
         Stops after the first priority at which ``nr_to_reclaim`` objects have
         been freed in all; the walks of a priority are always completed, so that
-        no shrinker is spared for standing late.  ``nid`` None stands for all
-        nodes.  Raises as ``shrink_slab`` does, with a ``ReclaimResult``.
+        nobody is spared for standing late.  At each priority ``memcg``, None for
+        the root, and the groups below it are walked, parents first, each on all
+        nodes, or on ``nid``.  Raises as ``shrink_slab`` does, with a ``ReclaimResult``.
         """
         self._check_open()
         check_int("nr_to_reclaim", nr_to_reclaim, 0, ULONG_MAX)
@@ -200,7 +284,13 @@ class Domain(NotCopied):
             self._check_nid(nid)
         request = ffi.new(
             "struct reclaim_request *",
-            (nr_to_reclaim, gfp_mask, -1 if nid is None else nid, priority),
+            {
+                "nr_to_reclaim": nr_to_reclaim,
+                "gfp_mask": gfp_mask,
+                "nid": -1 if nid is None else nid,
+                "memcg": self._c_memcg(memcg),
+                "priority": priority,
+            },
         )
         c_result = ffi.new("struct reclaim_result *")
 
@@ -243,10 +333,9 @@ class Domain(NotCopied):
         """
         self._check_open()
         rows = [("shrinker", "objects", "deferred", "passes", "scanned", "freed")]
-        nodes = range(self._nr_nodes)
         for registration in self._live():
             try:
-                objects = str(sum(registration.count(nid) for nid in nodes))
+                objects = str(registration._count_everywhere())
                 deferred = str(registration._deferred_everywhere())
             except CallbackErrors:
                 objects = deferred = "?"
@@ -271,6 +360,27 @@ class Domain(NotCopied):
             ).rstrip()
             for row in rows
         )
+
+    def debugfs(self) -> Mapping[str, str]:
+        """Return what the kernel shows in ``/sys/kernel/debug/shrinker``.
+
+        For each shrinker the text of its ``count`` file, under the name of its
+        directory, ``<name>-<number>``: a line for each online memory cgroup in
+        which it counts objects, with the group's id and a number for each node;
+        one line, for id 1, where it is not memcg-aware.  Calls ``count_objects``
+        accordingly, and raises ``CallbackErrors`` where one raised.
+        """
+        self._check_open()
+        texts = {}
+        for registration in self._live():
+            try:
+                name, text = registration._debugfs()
+            except ShrinkerError:
+                if registration.closed:
+                    continue  # Meanwhile.
+                raise
+            texts[name] = text
+        return texts
 
     def trace(self, *, limit: int = 1_000_000) -> Trace:
         """Record the trace events of the passes that run meanwhile.
@@ -297,6 +407,24 @@ class Domain(NotCopied):
             raise ValueError(
                 f"unknown node {nid}: the domain's nodes are 0 to {self._nr_nodes - 1}"
             )
+
+    def _check_memcg(self, memcg: object) -> None:
+        if not isinstance(memcg, Memcg):
+            raise TypeError(f"memcg must be a Memcg, not {type(memcg).__name__}")
+        if memcg._domain is not self:
+            raise ValueError(f"{memcg!r} belongs to another domain")
+        memcg._check_open()
+
+    def _c_memcg(self, memcg: Memcg | None) -> Any:
+        """Return the pointer for the core; the caller keeps ``memcg``."""
+        if memcg is None:
+            return ffi.NULL
+        self._check_memcg(memcg)
+        return memcg._c
+
+    def _lrus_alive(self) -> list[ListLru]:
+        found = (reference() for reference in list(self._lrus.values()))
+        return [lru for lru in found if lru is not None]
 
     def _live(self) -> list[ShrinkerRegistration[Any]]:
         found = (reference() for reference in list(self._registrations.values()))
@@ -372,8 +500,8 @@ _default: list[Domain] = []
 def default_domain() -> Domain:
     """Return the domain behind the kernel-named C functions.
 
-    One node, the default stall limit; the same object every time.  It cannot be
-    closed.
+    One node, memory cgroups, the default stall limit; the same object every time.
+    It cannot be closed.
     """
     with _default_lock:
         if not _default:

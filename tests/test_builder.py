@@ -106,8 +106,10 @@ def test_flags(domain: Domain) -> None:
     """Flags a domain cannot honour are dropped, as the kernel does."""
     flags = ShrinkerFlags.NUMA_AWARE | ShrinkerFlags.MEMCG_AWARE
     builder = ShrinkerBuilder("c", flags=flags, domain=domain)
-    assert builder.flags == ShrinkerFlags.NUMA_AWARE
-    assert builder.id is None
+    assert (builder.flags, builder.id) == (flags, 0)
+    with Domain(memcg=False) as without:
+        builder = ShrinkerBuilder("c", flags=flags, domain=without)
+        assert (builder.flags, builder.id) == (ShrinkerFlags.NUMA_AWARE, None)
 
 
 @pytest.mark.parametrize("flags", [1, 2, 32, -1])

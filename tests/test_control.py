@@ -20,21 +20,23 @@ FIELDS = (
 )
 
 
-def test_fields() -> None:
-    """A callback sees the walk's node and gfp mask and the batch it is asked for."""
+@pytest.mark.parametrize("memcg", [False, True])
+def test_fields(memcg: bool) -> None:
+    """A callback sees the walk's node, gfp mask and memory cgroup, the root where
+    all are meant, and the batch that it is asked for."""
     seen: list[tuple[Any, ...]] = []
 
     def look(sc: ShrinkControl) -> int:
         seen.append(tuple(getattr(sc, field) for field in FIELDS))
         return 300 if sc.nr_to_scan == 0 else sc.nr_to_scan
 
-    with Domain(nr_nodes=3) as domain:
+    with Domain(nr_nodes=3, memcg=memcg) as domain:
         registration = register(domain, Scripted(look, look), batch=200)
         domain.shrink_slab(nid=2, gfp_mask=GFP.NOFS, priority=1)
         registration.close()
     assert seen == [
-        (0, 0, 2, None, GFP.NOFS, False, True),
-        (200, 200, 2, None, GFP.NOFS, False, True),
+        (0, 0, 2, domain.root, GFP.NOFS, False, True),
+        (200, 200, 2, domain.root, GFP.NOFS, False, True),
     ]
 
 

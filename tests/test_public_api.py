@@ -18,6 +18,7 @@ NAMES = set(
     ScanObjects ShrinkControl Shrinker ShrinkerBuilder ShrinkerRegistration
     Domain default_domain run_pass PassResult ShrinkerError StallError
     CallbackErrors get_include
+    Memcg ListLru LruStatus
     """.split()  # noqa: SIM905 - one list of words
 )
 
@@ -31,7 +32,13 @@ MEMBERS = {
     " register_native",
     "ShrinkerRegistration": "close private_data name seeks batch flags id domain closed"
     " nr_deferred count scan rename statistics",
-    "Domain": "shrink_slab drop_slab reclaim shrinkers statistics report trace close",
+    "Domain": "root create_memcg memcgs shrink_slab drop_slab reclaim shrinkers"
+    " statistics report debugfs trace close",
+    "Memcg": "name id parent online offline close reparent_deferred set_shrinker_bit"
+    " has_shrinker_bit shrinker_info",
+    "ListLru": "add remove count count_node add_many remove_many shrink_count"
+    " shrink_walk walk __len__",
+    "LruStatus": "REMOVED REMOVED_RETRY ROTATE SKIP RETRY STOP",
     "PassResult": "returned nr_deferred delta total_scan total_scan_left nr_before"
     " nr_after scans",
 }

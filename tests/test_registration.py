@@ -407,10 +407,13 @@ def test_concurrent_use_and_close(domain: Domain, fast_switching: None) -> None:
         assert wrong == []
 
 
-def test_unhonoured_flag_is_ordinary(domain: Domain) -> None:
+def test_unhonoured_flag_is_ordinary() -> None:
     """Without memory cgroups a memcg-aware shrinker is an ordinary one."""
-    builder = ShrinkerBuilder("c", flags=ShrinkerFlags.MEMCG_AWARE, domain=domain)
-    with builder.register(Cache(1000)) as registration:
+    flags = ShrinkerFlags.MEMCG_AWARE
+    with (
+        Domain(memcg=False) as domain,
+        register(domain, Cache(1000), flags=flags) as registration,
+    ):
         assert domain.shrink_slab(priority=0) == 1000
         assert registration.nr_deferred() == 80
 

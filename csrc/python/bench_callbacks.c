@@ -38,3 +38,48 @@ unsigned long bench_walk(struct reclaim_domain *domain, const int *priorities,
 						     priorities[i]);
 	return freed;
 }
+
+unsigned long bench_create_memcgs(struct mem_cgroup *parent,
+				  struct mem_cgroup **memcgs, unsigned long nr)
+{
+	unsigned long made;
+
+	for (made = 0; made < nr; made++)
+		if (mem_cgroup_create(parent, &memcgs[made]))
+			break;
+	return made;
+}
+
+void bench_remove_memcgs(struct mem_cgroup **memcgs, unsigned long nr)
+{
+	for (unsigned long i = 0; i < nr; i++) {
+		mem_cgroup_offline(memcgs[i]);
+		mem_cgroup_remove(memcgs[i]);
+		mem_cgroup_put(memcgs[i]);
+	}
+}
+
+void bench_set_bits(struct mem_cgroup **memcgs, unsigned long nr, int nr_nodes,
+		    const int *ids, unsigned long nr_ids, unsigned long rounds)
+{
+	for (; rounds; rounds--)
+		for (unsigned long i = 0; i < nr; i++)
+			for (int nid = 0; nid < nr_nodes; nid++)
+				for (unsigned long k = 0; k < nr_ids; k++)
+					set_shrinker_bit(memcgs[i], nid, ids[k]);
+}
+
+unsigned long bench_walk_memcgs(struct reclaim_domain *domain,
+				struct mem_cgroup **memcgs, unsigned long nr,
+				int nr_nodes, int priority, unsigned long rounds)
+{
+	unsigned long freed = 0;
+
+	for (; rounds; rounds--)
+		for (unsigned long i = 0; i < nr; i++)
+			for (int nid = 0; nid < nr_nodes; nid++)
+				freed += reclaim_shrink_slab(domain, GFP_KERNEL,
+							     nid, memcgs[i],
+							     priority);
+	return freed;
+}

@@ -8,6 +8,7 @@
 #define SHRINKER_BENCH_CALLBACKS_H
 
 #include <shrinker/domain.h>
+#include <shrinker/memcg.h>
 
 /**
  * struct bench_recording - the counts of one shrinker, walk by walk
@@ -52,5 +53,41 @@ unsigned long bench_scan(struct shrinker *shrinker, struct shrink_control *sc);
  */
 unsigned long bench_walk(struct reclaim_domain *domain, const int *priorities,
 			 unsigned long nr_priorities, unsigned long rounds);
+
+/**
+ * bench_create_memcgs - add groups under another
+ * @memcgs: receives @nr groups, each held once for the caller
+ *
+ * Return: how many were made; fewer than @nr where memory ran out.
+ */
+unsigned long bench_create_memcgs(struct mem_cgroup *parent,
+				  struct mem_cgroup **memcgs, unsigned long nr);
+
+/**
+ * bench_remove_memcgs - take childless groups offline and out of the tree, and
+ * let go of them
+ */
+void bench_remove_memcgs(struct mem_cgroup **memcgs, unsigned long nr);
+
+/**
+ * bench_set_bits - say that shrinkers may hold objects of groups
+ * @nr_nodes: on each of the nodes below
+ * @ids: shrinkers, of which there are @nr_ids
+ * @rounds: how often
+ */
+void bench_set_bits(struct mem_cgroup **memcgs, unsigned long nr, int nr_nodes,
+		    const int *ids, unsigned long nr_ids, unsigned long rounds);
+
+/**
+ * bench_walk_memcgs - walk over each group on each node, again and again
+ * @nr_nodes: the nodes below
+ * @rounds: how often
+ *
+ * Context: as shrink_slab().
+ * Return: objects freed, modulo 2^64.
+ */
+unsigned long bench_walk_memcgs(struct reclaim_domain *domain,
+				struct mem_cgroup **memcgs, unsigned long nr,
+				int nr_nodes, int priority, unsigned long rounds);
 
 #endif /* SHRINKER_BENCH_CALLBACKS_H */

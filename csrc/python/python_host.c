@@ -9,12 +9,16 @@
 
 #include <time.h>
 
+#include <shrinker/memcg.h>
+
 #include "python_host.h"
 
 /* Defined by cffi, implemented in shrinker/_trampolines.py and one_pass.py. */
 extern unsigned long shrinker_py_count(unsigned long number, int nid,
+				       unsigned long memcg_id,
 				       unsigned int gfp_mask);
 extern unsigned long shrinker_py_scan(unsigned long number, int nid,
+				      unsigned long memcg_id,
 				      unsigned int gfp_mask,
 				      unsigned long nr_to_scan,
 				      unsigned long *nr_scanned);
@@ -22,19 +26,25 @@ extern unsigned long shrinker_py_pass_scan(unsigned long number,
 					   unsigned long nr_to_scan,
 					   unsigned long *nr_scanned);
 
+/* Ids count up from 1; 0 stands for no group. */
+static unsigned long memcg_id(const struct shrink_control *sc)
+{
+	return sc->memcg ? mem_cgroup_get_id(sc->memcg) : 0;
+}
+
 static unsigned long count_in_python(struct shrinker *shrinker,
 				     struct shrink_control *sc)
 {
 	return shrinker_py_count((unsigned long)(uintptr_t)shrinker->private_data,
-				 sc->nid, sc->gfp_mask);
+				 sc->nid, memcg_id(sc), sc->gfp_mask);
 }
 
 static unsigned long scan_in_python(struct shrinker *shrinker,
 				    struct shrink_control *sc)
 {
 	return shrinker_py_scan((unsigned long)(uintptr_t)shrinker->private_data,
-				sc->nid, sc->gfp_mask, sc->nr_to_scan,
-				&sc->nr_scanned);
+				sc->nid, memcg_id(sc), sc->gfp_mask,
+				sc->nr_to_scan, &sc->nr_scanned);
 }
 
 unsigned long python_pass_scan(void *arg, unsigned long nr_to_scan,
@@ -114,4 +124,9 @@ void python_host_free_shrinker(void *capsule)
 void python_host_put_domain(void *capsule)
 {
 	reclaim_domain_put(PyCapsule_GetPointer(capsule, NULL));
+}
+
+void python_host_put_memcg(void *capsule)
+{
+	mem_cgroup_put(PyCapsule_GetPointer(capsule, NULL));
 }

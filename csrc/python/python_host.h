@@ -27,5 +27,6 @@ unsigned long python_pass_scan(void *arg, unsigned long nr_to_scan,
  */
 void python_host_free_shrinker(void *capsule);
 void python_host_put_domain(void *capsule);
+void python_host_put_memcg(void *capsule);
 
 #endif /* SHRINKER_PYTHON_HOST_H */

@@ -1,0 +1,580 @@
+"""ListLru: order, walks, memory cgroups, threads."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+import weakref
+from typing import Any
+
+import pytest
+from tests_support import Cache, Scripted, register
+
+from shrinker import (
+    CountObjects,
+    Domain,
+    ListLru,
+    LruStatus,
+    ShrinkControl,
+    ShrinkerBuilder,
+    ShrinkerError,
+    ShrinkerFlags,
+)
+
+MEMCG = ShrinkerFlags.MEMCG_AWARE
+
+
+class Thing:
+    """An object that can be watched and compares equal to its like."""
+
+    def __init__(self, name: object) -> None:
+        self.name = name
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Thing)
+
+    def __hash__(self) -> int:
+        raise TypeError("unhashable on purpose")
+
+    def __repr__(self) -> str:
+        return str(self.name)
+
+
+def things(names: str) -> list[Thing]:
+    return [Thing(name) for name in names]
+
+
+@pytest.fixture
+def machine() -> Any:
+    """A domain with two nodes and memory cgroups."""
+    with Domain(nr_nodes=2) as made:
+        yield made
+
+
+@pytest.fixture
+def lru(machine: Domain) -> Any:
+    """An lru that knows no memory cgroups."""
+    with ListLru(domain=machine) as made:
+        yield made
+
+
+def order(lru: ListLru, nid: int = 0, memcg: Any = None) -> str:
+    """Return the names of the objects on a list, oldest first."""
+    seen: list[str] = []
+
+    def look(thing: Thing) -> LruStatus:
+        seen.append(str(thing))
+        return LruStatus.SKIP
+
+    lru.walk(look, 10**6, nid, memcg)
+    return "".join(seen)
+
+
+def test_fifo(lru: ListLru) -> None:
+    """Objects come in the order in which they were added, each once, by identity."""
+    objs = things("abc")
+    assert [lru.add(obj) for obj in objs] == [True, True, True]
+    assert not lru.add(objs[1])
+    assert not lru.add(objs[1], nid=1)
+    assert order(lru) == "abc"
+    assert (lru.count(), lru.count(1), lru.count_node(0), len(lru)) == (3, 0, 3, 3)
+    assert lru.remove(objs[1])
+    assert not lru.remove(objs[1])
+    assert not lru.remove(Thing("a"))
+    assert order(lru) == "ac"
+    assert lru.add(objs[1])
+    assert order(lru) == "acb"
+
+
+def test_holds_strongly(lru: ListLru) -> None:
+    """An object on the list lives; taken off, it goes."""
+    obj = Thing("a")
+    watch = weakref.ref(obj)
+    lru.add(obj)
+    del obj
+    gc.collect()
+    assert watch() is not None
+    lru.walk(lambda thing: LruStatus.REMOVED, 1)
+    assert watch() is None
+
+
+def test_walk_isolates(lru: ListLru) -> None:
+    """REMOVED takes off and counts; the budget bounds the calls."""
+    lru.add_many(things("abcd"))
+    assert lru.walk(lambda thing: LruStatus.REMOVED, 2) == 2
+    assert order(lru) == "cd"
+    assert lru.walk(lambda thing: LruStatus.REMOVED, 0) == 0
+    assert lru.walk(lambda thing: LruStatus.REMOVED, 2**64 - 1) == 2
+    assert len(lru) == 0
+
+
+def test_rotate_comes_again(lru: ListLru) -> None:
+    """ROTATE puts an object to the tail, where it comes again while there is
+    budget."""
+    lru.add_many(things("abc"))
+    seen: list[str] = []
+
+    def isolate(thing: Thing) -> LruStatus:
+        seen.append(str(thing))
+        return LruStatus.ROTATE
+
+    assert lru.walk(isolate, 2) == 0
+    assert order(lru) == "cab"
+    assert lru.walk(isolate, 7) == 0
+    assert "".join(seen) == "ab" + "cabcabc"
+    assert order(lru) == "abc"
+
+
+def test_second_chance(lru: ListLru) -> None:
+    """Rotated once, removed when it comes again: one walk empties the list."""
+    lru.add_many(things("abc"))
+    used = {"a", "c"}
+
+    def isolate(thing: Thing) -> LruStatus:
+        if str(thing) in used:
+            used.discard(str(thing))
+            return LruStatus.ROTATE
+        return LruStatus.REMOVED
+
+    assert lru.walk(isolate, 10) == 3
+
+
+def test_skip_and_stop(lru: ListLru) -> None:
+    """SKIP leaves in place and goes on; STOP ends the walk."""
+    lru.add_many(things("abcde"))
+    answers = {
+        "a": LruStatus.SKIP,
+        "b": LruStatus.REMOVED,
+        "c": LruStatus.SKIP,
+        "d": LruStatus.STOP,
+    }
+    assert lru.walk(lambda thing: answers[str(thing)], 10) == 1
+    assert order(lru) == "acde"
+
+
+def test_retry_starts_again(lru: ListLru) -> None:
+    """RETRY and REMOVED_RETRY start from the head, and each call costs budget."""
+    lru.add_many(things("abc"))
+    answers = iter(
+        [
+            LruStatus.SKIP,  # a
+            LruStatus.RETRY,  # b
+            LruStatus.SKIP,  # a
+            LruStatus.REMOVED_RETRY,  # b
+            LruStatus.SKIP,  # a
+            LruStatus.SKIP,  # c
+        ]
+    )
+    seen: list[str] = []
+
+    def isolate(thing: Thing) -> LruStatus:
+        seen.append(str(thing))
+        return next(answers)
+
+    assert lru.walk(isolate, 6) == 1
+    assert "".join(seen) == "ababac"
+    lru.walk(lambda thing: LruStatus.RETRY, 1000)
+    assert order(lru) == "ac"
+
+
+def test_long_lists_are_walked_once(lru: ListLru) -> None:
+    """A budget smaller than the list goes on behind what was skipped."""
+    lru.add_many([Thing(i) for i in range(1000)])
+    seen: list[int] = []
+
+    def isolate(thing: Thing) -> LruStatus:
+        assert isinstance(thing.name, int)
+        seen.append(thing.name)
+        return LruStatus.REMOVED if thing.name % 3 else LruStatus.SKIP
+
+    lru.walk(isolate, 300)
+    assert seen == list(range(300))
+    seen.clear()
+    lru.walk(isolate, 300)
+    left = [i for i in range(300) if i % 3 == 0] + list(range(300, 500))
+    assert seen == left
+
+
+def test_added_during_a_walk_comes_too(lru: ListLru) -> None:
+    """What isolate adds stands at the tail, and is reached while there is budget."""
+    lru.add(Thing(0))
+    seen: list[Any] = []
+
+    def isolate(thing: Thing) -> LruStatus:
+        assert isinstance(thing.name, int)
+        seen.append(thing.name)
+        lru.add(Thing(thing.name + 1))
+        return LruStatus.REMOVED
+
+    assert lru.walk(isolate, 5) == 5
+    assert seen == [0, 1, 2, 3, 4]
+    assert len(lru) == 1
+
+
+def test_isolate_removes_others_and_itself(lru: ListLru) -> None:
+    """Isolate may take off any object; what it took off itself is not counted."""
+    objs = things("abcd")
+    lru.add_many(objs)
+
+    def isolate(thing: Thing) -> LruStatus:
+        if thing is objs[0]:
+            lru.remove(objs[1])
+            lru.remove(objs[0])
+            return LruStatus.REMOVED
+        return LruStatus.SKIP
+
+    assert lru.walk(isolate, 10) == 0
+    assert order(lru) == "cd"
+
+
+def test_put_back_by_isolate(lru: ListLru) -> None:
+    """An object taken off and put back during its isolation is another entry."""
+    obj = Thing("a")
+    lru.add(obj)
+
+    def isolate(thing: Thing) -> LruStatus:
+        lru.remove(thing)
+        lru.add(thing)
+        return LruStatus.REMOVED
+
+    assert lru.walk(isolate, 1) == 0
+    assert order(lru) == "a"
+
+
+def test_nested_walks(lru: ListLru) -> None:
+    """A walk inside isolate is handed everything but the object at hand."""
+    lru.add_many(things("abc"))
+    inner: list[str] = []
+
+    def look(thing: Thing) -> LruStatus:
+        inner.append(str(thing))
+        return LruStatus.SKIP
+
+    def isolate(thing: Thing) -> LruStatus:
+        lru.walk(look, 10)
+        return LruStatus.STOP
+
+    lru.walk(isolate, 1)
+    assert inner == ["b", "c"]
+
+
+def test_finaliser_touches_the_lru(lru: ListLru) -> None:
+    """An object finalised by an isolate callback may itself use the lru."""
+
+    class Last(Thing):
+        def __del__(self) -> None:
+            lru.add(Thing("z"))
+            lru.remove(other)
+
+    other = Thing("o")
+    lru.add(Last("l"))
+    lru.add(other)
+    assert lru.walk(lambda thing: LruStatus.REMOVED, 1) == 1
+    assert order(lru) == "z"
+
+
+@pytest.mark.parametrize("bad", [None, True, 1, "removed"])
+def test_wrong_status(lru: ListLru, bad: Any) -> None:
+    """Anything but an LruStatus is a TypeError, and the object stays."""
+    lru.add_many(things("ab"))
+    with pytest.raises(TypeError, match="LruStatus"):
+        lru.walk(lambda thing: bad, 5)
+    assert order(lru) == "ab"
+
+
+def test_isolate_raises(lru: ListLru) -> None:
+    """What isolate raises comes out; its object stays and can be walked again."""
+    lru.add_many(things("ab"))
+
+    def isolate(thing: Thing) -> LruStatus:
+        raise OSError
+
+    with pytest.raises(OSError):  # noqa: PT011 - raised by the line above
+        lru.walk(isolate, 5)
+    assert order(lru) == "ab"
+
+
+def test_many(lru: ListLru) -> None:
+    """add_many and remove_many return how many; duplicates count once."""
+    objs = things("abc")
+    assert lru.add_many([*objs, objs[0]]) == 3
+    assert lru.add_many(objs) == 0
+    assert lru.add_many([]) == 0
+    assert lru.remove_many([*objs[:2], objs[0], Thing("x")]) == 2
+    assert order(lru) == "c"
+
+
+def test_what_is_refused(machine: Domain, lru: ListLru) -> None:
+    """Each misuse is an error, and nothing has changed."""
+    obj, fresh = things("af")
+    lru.add(obj)
+    with ListLru(domain=machine) as other:
+        for use in (lambda: other.add(obj), lambda: other.add_many([fresh, obj])):
+            with pytest.raises(ShrinkerError, match="another lru"):
+                use()
+        assert not other.remove(obj)
+        assert len(other) == 0
+    with Domain() as elsewhere, pytest.raises(ValueError, match="another domain"):
+        lru.add(fresh, memcg=elsewhere.create_memcg("a"))
+    for nid in (-1, 2):
+        for use in (
+            lambda nid=nid: lru.add(fresh, nid),
+            lambda nid=nid: lru.count(nid),
+            lambda nid=nid: lru.count_node(nid),
+            lambda nid=nid: lru.walk(lambda thing: LruStatus.SKIP, 1, nid),
+        ):
+            with pytest.raises(ValueError, match="node"):
+                use()
+    for budget, error in ((-1, ValueError), (1.5, TypeError), (True, TypeError)):
+        with pytest.raises(error):
+            lru.walk(lambda thing: LruStatus.SKIP, budget)  # type: ignore[arg-type]
+    assert order(lru) == "a"
+    assert lru.add(fresh)
+
+
+def test_closed(machine: Domain) -> None:
+    """A closed lru has let go of its objects, and takes no more."""
+    lru = ListLru(domain=machine)
+    obj = Thing("a")
+    watch = weakref.ref(obj)
+    lru.add(obj)
+    del obj
+    lru.close()
+    lru.close()
+    assert watch() is None
+    assert len(lru) == lru.count() == 0
+    with pytest.raises(ShrinkerError, match="closed"):
+        lru.add(Thing("b"))
+    with pytest.raises(ShrinkerError, match="closed"):
+        lru.__enter__()
+    assert not lru.remove(Thing("a"))
+
+
+def test_dropped_lru(machine: Domain) -> None:
+    """A dropped lru lets go of its objects, which may then go on another."""
+    obj = Thing("a")
+    lru = ListLru(domain=machine)
+    lru.add(obj)
+    del lru
+    with ListLru(domain=machine) as other:
+        assert other.add(obj)
+
+
+def test_dropped_lru_in_a_cycle(machine: Domain) -> None:
+    """An lru whose objects know it is ordinary garbage."""
+    lru = ListLru(domain=machine)
+    obj: Any = Thing("a")
+    obj.lru = lru
+    lru.add(obj)
+    watch = weakref.ref(obj)
+    del lru, obj
+    gc.collect()
+    assert watch() is None
+
+
+def test_shrinker_with_an_lru(machine: Domain) -> None:
+    """shrink_count and shrink_walk are all that a shrinker's callbacks need, and
+    adding to an empty list sets the bit of its memory cgroup."""
+
+    class Pages:
+        def __init__(self) -> None:
+            builder = ShrinkerBuilder(
+                "pages", flags=MEMCG | ShrinkerFlags.NUMA_AWARE, domain=machine
+            )
+            self.lru = ListLru(shrinker=builder)
+            self.registration = builder.register(self)
+
+        def count_objects(self, sc: ShrinkControl) -> CountObjects | int:
+            return self.lru.shrink_count(sc) or CountObjects.EMPTY
+
+        def scan_objects(self, sc: ShrinkControl) -> int:
+            return self.lru.shrink_walk(sc, lambda thing: LruStatus.REMOVED)
+
+    pages = Pages()
+    a = machine.create_memcg("a")
+    assert machine.root is not None
+    pages.lru.add_many([Thing(i) for i in range(300)], 1, a)
+    pages.lru.add(Thing("r"))
+    assert pages.lru.count_node(1) == 300
+    assert pages.lru.count(0) == pages.lru.count(0, machine.root) == 1
+    assert a.has_shrinker_bit(1, pages.registration)
+    assert not a.has_shrinker_bit(0, pages.registration)
+    assert machine.shrink_slab(memcg=a, nid=1, priority=0) == 300
+    machine.shrink_slab(memcg=a, nid=1, priority=0)
+    assert not a.has_shrinker_bit(1, pages.registration)
+    pages.lru.add(Thing("b"), 1, a)
+    assert a.has_shrinker_bit(1, pages.registration)
+    assert machine.drop_slab() == 2
+    pages.registration.close()
+    pages.lru.close()
+
+
+def test_offline_moves_to_the_parent(machine: Domain) -> None:
+    """Going offline, a group's objects move to the tail of the parent's list, and
+    the parent's bit is set."""
+    with register(machine, Cache(0), flags=MEMCG) as registration:
+        lru = ListLru(shrinker=registration)
+        a = machine.create_memcg("a")
+        a1 = machine.create_memcg("a1", a)
+        lru.add_many(things("xy"), 0, a)
+        lru.add_many(things("pq"), 0, a1)
+        lru.add(Thing("n"), 1, a1)
+        a1.offline()
+        assert order(lru, 0, a) == "xypq"
+        assert order(lru, 1, a) == "n"
+        assert lru.count(0, a1) == 0
+        assert a.has_shrinker_bit(1, registration)
+        with pytest.raises(ShrinkerError, match="offline"):
+            lru.add(Thing("late"), 0, a1)
+        a.offline()
+        assert order(lru, 0) == "xypq"
+        a1.close()
+        a.close()
+        assert len(lru) == 5
+        lru.close()
+
+
+def test_not_memcg_aware(machine: Domain, lru: ListLru) -> None:
+    """Without a memcg-aware shrinker, memory cgroups are ignored."""
+    a = machine.create_memcg("a")
+    lru.add(Thing("a"), memcg=a)
+    lru.add(Thing("b"))
+    assert order(lru) == order(lru, memcg=a) == "ab"
+    a.offline()
+    assert lru.add(Thing("c"), memcg=a)
+    assert order(lru) == "abc"
+
+
+def test_walk_node(machine: Domain) -> None:
+    """The root's list first, then each group's in order of id, in one budget."""
+    with (
+        register(machine, Cache(0), flags=MEMCG) as registration,
+        ListLru(shrinker=registration) as lru,
+    ):
+        a, b = machine.create_memcg("a"), machine.create_memcg("b")
+        lru.add_many(things("56"), 0, b)
+        lru.add_many(things("34"), 0, a)
+        lru.add_many(things("12"), 0)
+        seen: list[str] = []
+
+        def isolate(thing: Thing) -> LruStatus:
+            seen.append(str(thing))
+            return LruStatus.REMOVED
+
+        assert lru.walk_node(isolate, 5) == 5
+        assert "".join(seen) == "12345"
+        assert lru.count_node(0) == 1
+
+
+def test_shrinker_of_another_domain(machine: Domain) -> None:
+    """Lru and shrinker are of one domain."""
+    with Domain() as other:
+        builder = ShrinkerBuilder("c", flags=MEMCG, domain=other)
+        with pytest.raises(ValueError, match="another domain"):
+            ListLru(domain=machine, shrinker=builder)
+
+
+def test_nobody_is_handed_the_same_object(lru: ListLru) -> None:
+    """While one walk isolates an object, slowly, another passes it by."""
+    objs = things("ab")
+    lru.add_many(objs)
+    inside, leave = threading.Event(), threading.Event()
+
+    def slow(thing: Thing) -> LruStatus:
+        inside.set()
+        assert leave.wait(30)
+        return LruStatus.REMOVED
+
+    walker = threading.Thread(target=lambda: lru.walk(slow, 1))
+    walker.start()
+    assert inside.wait(30)
+    assert order(lru) == "b"
+    leave.set()
+    walker.join()
+    assert len(lru) == 1
+
+
+@pytest.mark.usefixtures("fast_switching")
+def test_threads_lose_nothing() -> None:  # noqa: C901, PLR0915 - five threads
+    """Threads add, remove, walk and take groups offline: at the end each object is
+    on a list, or was isolated or removed exactly once."""
+    failures: list[BaseException] = []
+    taken: list[Thing] = []
+    made: list[Thing] = []
+    stop = time.monotonic() + 3
+
+    with Domain(nr_nodes=2) as domain:
+        full = Scripted(lambda sc: 0)
+        with register(domain, full, flags=MEMCG) as registration:
+            lru = ListLru(shrinker=registration)
+            groups = [domain.create_memcg("g") for _ in range(3)]
+
+            def adder() -> None:
+                while time.monotonic() < stop:
+                    objs = [Thing(0) for _ in range(5)]
+                    try:
+                        lru.add_many(objs, 1, groups[-1])
+                    except ShrinkerError:
+                        continue  # It went offline meanwhile.
+                    made.extend(objs)
+                    if lru.remove(objs[0]):
+                        taken.append(objs[0])
+
+            def walker() -> None:
+                def isolate(thing: Thing) -> LruStatus:
+                    thing.name += 1  # type: ignore[operator]
+                    if thing.name == 3:
+                        isolated.append(thing)
+                        return LruStatus.REMOVED
+                    return LruStatus.ROTATE
+
+                while time.monotonic() < stop:
+                    isolated: list[Thing] = []
+                    count = lru.walk_node(isolate, 50, 1)
+                    # Another may have removed what we were isolating.
+                    if count > len(isolated):
+                        failures.append(AssertionError("isolated too many"))
+                    taken.extend(thing for thing in isolated if count == len(isolated))
+                    if count != len(isolated):
+                        doubtful.extend(isolated)
+
+            doubtful: list[Thing] = []
+
+            def reaper() -> None:
+                while time.monotonic() < stop:
+                    groups.append(domain.create_memcg("g"))
+                    old = groups.pop(0)
+                    time.sleep(0.001)
+                    old.offline()
+                    old.close()
+
+            def guarded(target: Any) -> None:
+                try:
+                    target()
+                except BaseException as error:  # noqa: BLE001
+                    failures.append(error)
+
+            threads = [
+                threading.Thread(target=guarded, args=(target,))
+                for target in (adder, adder, walker, walker, reaper)
+            ]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            assert failures == []
+            left: list[Thing] = []
+
+            def collect(thing: Thing) -> LruStatus:
+                left.append(thing)
+                return LruStatus.REMOVED
+
+            lru.walk_node(collect, 10**9, 1)
+            assert len(lru) == 0
+            ended = {id(thing) for thing in (*left, *taken, *doubtful)}
+            assert ended == {id(thing) for thing in made}
+            once = [id(thing) for thing in (*left, *taken)]
+            assert len(once) == len(set(once))
+            assert len(made) > 100
+            lru.close()

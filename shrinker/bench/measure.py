@@ -33,14 +33,22 @@ import pyperf
 
 import shrinker
 from shrinker.bench.points import ROWS
+from shrinker.bench.scenario import ScenarioName
 from shrinker.errors import ShrinkerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
 
-    from shrinker.bench.points import Row
+    from shrinker.bench.scenario import AnyRow
 
-__all__ = ["DEFAULT_EFFORT", "FAST_EFFORT", "Effort", "measure"]
+__all__ = [
+    "DEFAULT_EFFORT",
+    "EFFORTS",
+    "FAST_EFFORT",
+    "MEMCG_EFFORTS",
+    "Effort",
+    "measure",
+]
 
 # pyperf's tests need a spread.
 _MIN_ROUNDS = 2
@@ -61,19 +69,28 @@ class Effort:
 
 DEFAULT_EFFORT = Effort(rounds=20, seconds=80.0, min_time=0.02)
 FAST_EFFORT = Effort(rounds=5, seconds=11.0, min_time=0.004)
+EFFORTS = {False: DEFAULT_EFFORT, True: FAST_EFFORT}
+"""By whether it is to be fast."""
+MEMCG_EFFORTS = {
+    False: Effort(rounds=20, seconds=55.0, min_time=0.01),
+    True: Effort(rounds=5, seconds=12.0, min_time=0.002),
+}
+"""The same for memory cgroups; a round sets up more than it measures."""
 
 
 def measure(
     effort: Effort,
     *,
+    scenario: ScenarioName = ScenarioName.LOOP,
     recording: str | None = None,
-    rows: Sequence[Row] = ROWS,
-    progress: Callable[[int, Row, float], None] | None = None,
+    rows: Sequence[AnyRow] = ROWS,
+    progress: Callable[[int, AnyRow, float], None] | None = None,
     interrupted: Callable[[int], None] | None = None,
 ) -> Any:
     """Return a ``pyperf.BenchmarkSuite`` with a benchmark for each row.
 
-    ``recording`` is the path of a trace; None is the one in the package.
+    ``rows`` are of ``scenario``, in its order.  ``recording`` is the path of a
+    trace, for the loop; None is the one in the package.
     ``progress(round, row, share)`` is called when a row has been measured;
     ``share``, 0 to 1, is how much of the work is done.
 
@@ -86,7 +103,7 @@ def measure(
     loops: dict[str, int | None] = dict.fromkeys((row.name for row in rows), None)
     began, longest, complete = pyperf.perf_counter(), 0.0, 0
 
-    def advance(row: Row, done: int) -> None:
+    def advance(row: AnyRow, done: int) -> None:
         if progress:
             elapsed = pyperf.perf_counter() - began
             share = max(
@@ -102,6 +119,7 @@ def measure(
             if complete >= _MIN_ROUNDS and late:
                 break
             request = {
+                "scenario": scenario,
                 "round": complete,
                 "loops": loops,
                 "min_time": effort.min_time,
@@ -129,8 +147,8 @@ def measure(
 
 def _whole_round(
     request: dict[str, Any],
-    rows: Sequence[Row],
-    advance: Callable[[Row, int], None],
+    rows: Sequence[AnyRow],
+    advance: Callable[[AnyRow, int], None],
 ) -> dict[str, Any]:
     """Return a ``pyperf.Benchmark`` for each row, by its name."""
     found = {}

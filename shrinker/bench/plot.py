@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from shrinker.bench.results import PointResult
 
-__all__ = ["save_plots"]
+__all__ = ["STYLE", "save_plots"]
 
 # Colours of Okabe and Ito, which colour-blind people can tell apart.
 _COLOURS = {
@@ -36,7 +36,7 @@ _LABEL: dict[str, Any] = {
     "zorder": 4,
     "bbox": {"facecolor": "white", "edgecolor": "none", "pad": 0.6},
 }
-_STYLE: dict[Any, Any] = {
+STYLE: dict[Any, Any] = {
     "font.size": 9,
     "axes.titlesize": 10,
     "axes.titleweight": "bold",
@@ -58,7 +58,7 @@ def save_plots(results: Sequence[PointResult], base: Path, about: str) -> list[P
 
     ``about`` says where and when it was measured.  Returns the two paths.
     """
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = _draw(results, about)
         paths = [base.with_name(base.name + suffix) for suffix in (".png", ".svg")]
         for path in paths:

@@ -23,7 +23,15 @@ import pyperf
 from shrinker.bench.points import POINTS, Callbacks, Point, Row
 from shrinker.errors import ShrinkerError
 
-__all__ = ["NS", "Figure", "PointResult", "by_round", "load", "point_results"]
+__all__ = [
+    "NS",
+    "Figure",
+    "PointResult",
+    "by_round",
+    "figure",
+    "load",
+    "point_results",
+]
 
 NS = 1e9
 """Nanoseconds of a second."""
@@ -101,8 +109,8 @@ def point_results(suite: Any) -> list[PointResult]:
                 point=point,
                 shrinkers=int(metadata.get("shrinkers", point.shrinkers)),
                 scan_calls=scan_calls,
-                per_pass={kind: _figure(own[kind], NS) for kind in kinds},
-                per_call={kind: _figure(calls[kind], NS) for kind in calls},
+                per_pass={kind: figure(own[kind], NS) for kind in kinds},
+                per_call={kind: figure(calls[kind], NS) for kind in calls},
                 ratio=_ratios(own),
                 call_ratio=_ratios(calls),
             )
@@ -125,7 +133,7 @@ def _ratios(rounds: dict[Callbacks, dict[int, float]]) -> dict[Callbacks, Figure
     if peer is None:
         return {}
     return {
-        kind: _figure(
+        kind: figure(
             {
                 number: peer[number] / seconds
                 for number, seconds in own.items()
@@ -137,7 +145,8 @@ def _ratios(rounds: dict[Callbacks, dict[int, float]]) -> dict[Callbacks, Figure
     }
 
 
-def _figure(rounds: dict[int, float], unit: float = 1.0) -> Figure:
+def figure(rounds: dict[int, float], unit: float = 1.0) -> Figure:
+    """Return the median of rounds, in ``unit``, and how far they are from it."""
     values = [value * unit for value in rounds.values()]
     # A pyperf.Benchmark takes positive values only.  The cost of a scan call is
     # a difference, and noise can make it negative.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import os
 import statistics
@@ -21,18 +22,24 @@ from rich.progress import (
 
 from shrinker.bench.compare import compare
 from shrinker.bench.measure import measure
+from shrinker.bench.memcg_points import ROWS as MEMCG_ROWS
+from shrinker.bench.memcg_results import memcg_result
+from shrinker.bench.memcg_table import print_memcg_result
 from shrinker.bench.points import ROWS
 from shrinker.bench.recording import load_recording
 from shrinker.bench.results import load, point_results
+from shrinker.bench.scenario import ScenarioName
 from shrinker.bench.table import print_comparison, print_results
 from shrinker.errors import ShrinkerError
 from shrinker.trace.terminal import Terminal
 
 if TYPE_CHECKING:
-    from shrinker.bench.measure import Effort
-    from shrinker.bench.points import Row
+    from collections.abc import Iterator, Sequence
 
-__all__ = ["bench", "default_output"]
+    from shrinker.bench.measure import Effort
+    from shrinker.bench.scenario import AnyRow
+
+__all__ = ["bench", "bench_memcg", "default_output"]
 
 
 _RESULTS = Path("bench-results")
@@ -62,36 +69,71 @@ def bench(
     # Whatever can be wrong is found before a minute is spent.
     old = None if compare_with is None else load(compare_with)
     load_recording(recording)
-    if plot is not None and find_spec("matplotlib") is None:
-        raise ShrinkerError("plots need matplotlib: pip install 'shrinker[plot]'")
-    for path in (output, plot):
-        if path is not None:
-            _check_target(path)
-
-    suite = _measure(effort, recording)
-    try:
-        suite.dump(str(output), replace=True)
-    except OSError as exc:
-        raise ShrinkerError(f"{output}: {exc.strerror}") from exc
-
-    terminal = Terminal()
+    _check_paths(output, plot)
+    suite = _measure(effort, ROWS, recording=recording)
+    terminal = _write(suite, output)
     results = point_results(suite)
     print_results(terminal, results)
     if old is not None:
         terminal.print("")
         print_comparison(terminal, compare(old, suite), str(compare_with))
     terminal.print("")
-    terminal.print_line(f"result: {escape(str(output))}")
+    _print_paths(terminal, "result:", [output])
     if plot is not None:
         # Half a second of imports, for this alone.
         from shrinker.bench.plot import save_plots  # noqa: PLC0415
 
-        try:
+        with _writing(plot):
             paths = save_plots(results, plot.with_suffix(""), _about(suite))
-        except OSError as exc:
-            raise ShrinkerError(f"{plot}: {exc.strerror}") from exc
-        for path in paths:
-            terminal.print_line(f"plot:   {escape(str(path))}")
+        _print_paths(terminal, "plot:  ", paths)
+
+
+def bench_memcg(effort: Effort, *, output: Path, plot: Path | None = None) -> None:
+    """Measure what memory cgroups cost, and say what came of it.
+
+    Arguments and errors are those of ``bench``.
+    """
+    _check_paths(output, plot)
+    suite = _measure(effort, MEMCG_ROWS, scenario=ScenarioName.MEMCG)
+    terminal = _write(suite, output)
+    result = memcg_result(suite)
+    print_memcg_result(terminal, result)
+    terminal.print("")
+    _print_paths(terminal, "result:", [output])
+    if plot is not None:
+        from shrinker.bench.memcg_plot import save_memcg_plots  # noqa: PLC0415
+
+        with _writing(plot):
+            paths = save_memcg_plots(result, plot.with_suffix(""), _about(suite))
+        _print_paths(terminal, "plot:  ", paths)
+
+
+def _check_paths(output: Path, plot: Path | None) -> None:
+    if plot is not None and find_spec("matplotlib") is None:
+        raise ShrinkerError("plots need matplotlib: pip install 'shrinker[plot]'")
+    for path in (output, plot):
+        if path is not None:
+            _check_target(path)
+
+
+def _write(suite: Any, output: Path) -> Terminal:
+    """Write the result, and return what to print tables on."""
+    with _writing(output):
+        suite.dump(str(output), replace=True)
+    return Terminal()
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as exc:
+        raise ShrinkerError(f"{path}: {exc.strerror}") from exc
+
+
+def _print_paths(terminal: Terminal, what: str, paths: Sequence[Path]) -> None:
+    for path in paths:
+        terminal.print_line(f"{what} {escape(str(path))}")
 
 
 def _check_target(path: Path) -> None:
@@ -111,10 +153,16 @@ def _check_target(path: Path) -> None:
         raise ShrinkerError(f"{path}: is a directory")
 
 
-def _measure(effort: Effort, recording: str | None) -> Any:
+def _measure(
+    effort: Effort,
+    rows: Sequence[AnyRow],
+    *,
+    scenario: ScenarioName = ScenarioName.LOOP,
+    recording: str | None = None,
+) -> Any:
     console = Console(stderr=True, highlight=False)
     console.print(
-        f"{len(ROWS)} rows, up to {effort.rounds} rounds, about"
+        f"{len(rows)} rows, up to {effort.rounds} rounds, about"
         f" {effort.seconds:.0f} seconds; Ctrl-C keeps the complete ones"
     )
     columns = (
@@ -134,7 +182,7 @@ def _measure(effort: Effort, recording: str | None) -> Any:
     ) as bar:
         task = bar.add_task("", total=1.0)
 
-        def advance(number: int, row: Row, share: float) -> None:
+        def advance(number: int, row: AnyRow, share: float) -> None:
             description = f"round {number + 1}, {row.name}"
             bar.update(task, completed=share, description=description)
 
@@ -142,7 +190,12 @@ def _measure(effort: Effort, recording: str | None) -> Any:
             bar.console.print(f"Interrupted: the {rounds} complete rounds are kept.")
 
         return measure(
-            effort, recording=recording, progress=advance, interrupted=interrupted
+            effort,
+            scenario=scenario,
+            recording=recording,
+            rows=rows,
+            progress=advance,
+            interrupted=interrupted,
         )
 
 

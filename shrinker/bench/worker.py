@@ -6,6 +6,7 @@ each row, a pyperf benchmark suite of one benchmark in pyperf's own JSON.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import gc
 import json
@@ -15,14 +16,16 @@ from typing import TYPE_CHECKING, Any
 
 import pyperf
 
+from shrinker.bench.memcg_workloads import MemcgScenario
 from shrinker.bench.points import ROWS
 from shrinker.bench.recording import load_recording
+from shrinker.bench.scenario import ScenarioName
 from shrinker.bench.workloads import open_row, plan, scan_calls
 
 if TYPE_CHECKING:
     from shrinker.bench.points import Row
     from shrinker.bench.recording import Recording
-    from shrinker.bench.workloads import Run
+    from shrinker.bench.scenario import Run, Scenario
 
 __all__ = ["main"]
 
@@ -34,17 +37,25 @@ def main() -> None:
     """Measure what standard input asks for."""
     request = json.load(sys.stdin)
     _stay_on_one_cpu()
-    recording = load_recording(request["recording"])
+    scenario = _scenario(request)
     metadata = pyperf.Run([1.0]).get_metadata()
     metadata["round"] = request["round"]
-    for row in ROWS:
+    for row in scenario.rows:
         if row.name not in request["loops"]:
             continue
         metadata["date"] = str(dt.datetime.now())  # noqa: DTZ005 - pyperf's form
         gc.collect()
-        with open_row(row, recording) as run:
-            runs = _runs(run, request["loops"][row.name], request["min_time"])
-        described = {**metadata, **_describe(row, recording)}
+        described = dict(metadata)
+        if sized := scenario.sized(row):
+            described |= scenario.describe(row) | sized[1]
+            runs: _Measured = [([sized[0]], [], {"loops": 1})]
+        else:
+            run = scenario.open(row)
+            described |= scenario.describe(row)
+            runs = _per_pass(
+                _runs(run, request["loops"][row.name], request["min_time"]),
+                described["inner_loops"],
+            )
         benchmark = pyperf.Benchmark(
             [
                 pyperf.Run(
@@ -53,10 +64,40 @@ def main() -> None:
                     metadata=described | own,
                     collect_metadata=False,
                 )
-                for values, warmups, own in _per_pass(runs, described["inner_loops"])
+                for values, warmups, own in runs
             ]
         )
         pyperf.BenchmarkSuite([benchmark]).dump(sys.stdout)
+    scenario.close()
+
+
+def _scenario(request: dict[str, Any]) -> Scenario:
+    if request["scenario"] == ScenarioName.MEMCG:
+        return MemcgScenario()
+    return _LoopScenario(load_recording(request["recording"]))
+
+
+class _LoopScenario:
+    """The reclaim loop."""
+
+    rows = ROWS
+
+    def __init__(self, recording: Recording) -> None:
+        self._recording = recording
+        self._opened = contextlib.ExitStack()
+
+    def open(self, row: Row) -> Run:
+        self.close()
+        return self._opened.enter_context(open_row(row, self._recording))
+
+    def close(self) -> None:
+        self._opened.close()
+
+    def sized(self, _row: Row) -> None:
+        return None
+
+    def describe(self, row: Row) -> dict[str, Any]:
+        return _describe(row, self._recording)
 
 
 def _stay_on_one_cpu() -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import itertools
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from pyperf import perf_counter
 
@@ -27,15 +27,9 @@ if TYPE_CHECKING:
 
     from shrinker.bench.points import Point, Row
     from shrinker.bench.recording import Recording
+    from shrinker.bench.scenario import Run
 
-__all__ = ["Plan", "Run", "open_row", "plan", "scan_calls"]
-
-
-class Run(Protocol):
-    """What runs a row."""
-
-    def __call__(self, loops: int, /) -> float:
-        """Walk that many rounds; return the seconds that they took."""
+__all__ = ["Plan", "open_row", "plan", "scan_calls"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -553,6 +553,16 @@ bool mem_cgroup_has_bit(struct mem_cgroup *memcg, int nid, int shrinker_id)
 				       (shrinker_id % MEMCG_UNIT_IDS) & 1;
 }
 
+const volatile uint64_t *mem_cgroup_map(struct mem_cgroup *memcg, int nid,
+					int shrinker_id)
+{
+	struct shrinker_unit *unit = checked_unit(memcg, nid, shrinker_id);
+
+	_Static_assert(sizeof(unit->map) == sizeof(uint64_t),
+		       "an atomic word is a word");
+	return unit ? (const volatile uint64_t *)&unit->map : NULL;
+}
+
 int64_t mem_cgroup_nr_deferred(struct mem_cgroup *memcg, int nid, int shrinker_id)
 {
 	struct shrinker_unit *unit = checked_unit(memcg, nid, shrinker_id);

@@ -173,7 +173,7 @@ class ShrinkerBuilder(NotCopied):
                 raise TypeError(
                     f"{type(private_data).__name__!r} object has no method {method}"
                 )
-        record = Record(self._name, private_data, self._domain._memcgs)
+        record = Record(self._name, private_data, self._domain._memcgs_by_id)
         label = native.name_of(record.scan_objects)
         c_shrinker, memory = self._take()
         number = adopt(c_shrinker, record)

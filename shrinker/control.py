@@ -92,12 +92,18 @@ class ShrinkControl:
     def memcg(self) -> Memcg | None:
         """Memory cgroup that is short; None in a domain without memory cgroups.
 
-        Where the whole machine is short this is the root.
+        Where the whole machine is short this is the root.  Raises
+        ``ShrinkerError`` where the group was closed during the walk and nobody
+        has it any more.
         """
         try:
-            return self._memcgs.get(self._memcg_id)
+            number, memcgs = self._memcg_id, self._memcgs
         except AttributeError:
             raise _expired() from None
+        memcg = memcgs.get(number)
+        if memcg is None and number:
+            raise ShrinkerError("the walk's memory cgroup is gone")
+        return memcg
 
     @property
     def gfp_mask(self) -> GFP:

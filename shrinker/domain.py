@@ -7,6 +7,7 @@ import errno
 import itertools
 import threading
 import warnings
+import weakref
 from typing import TYPE_CHECKING, Any, Self
 
 from shrinker import _outcome
@@ -19,7 +20,6 @@ from shrinker.tracing import Trace
 from shrinker.values import DEF_PRIORITY, SHRINK_MAX_PRIORITY, ULONG_MAX
 
 if TYPE_CHECKING:
-    import weakref
     from collections.abc import Callable, Mapping
 
     from shrinker.builder import ShrinkerRegistration
@@ -120,6 +120,10 @@ class Domain(NotCopied):
         self._c_stalled = lib.reclaim_domain_stalled(c_domain)
         self._stalls_seen = 0
         self._memcgs: dict[int, Memcg] = {}
+        # Closed ones too, as long as they live: a walk may be in one.
+        self._memcgs_by_id: weakref.WeakValueDictionary[int, Memcg] = (
+            weakref.WeakValueDictionary()
+        )
         self._lrus: dict[int, weakref.ref[ListLru]] = {}
         self._root: Memcg | None = None
 
@@ -127,6 +131,7 @@ class Domain(NotCopied):
         c_root = lib.reclaim_domain_root(c_domain)
         if c_root != ffi.NULL:
             self._root = Memcg(self, c_root, self._memory, "root", None)
+            self._memcgs_by_id[self._root.id] = self._root
             self._memcgs[self._root.id] = self._root
 
     @property
@@ -149,16 +154,22 @@ class Domain(NotCopied):
         parent = self._root if parent is None else parent
         self._check_memcg(parent)
         c_memcg = ffi.new("struct mem_cgroup **")
-
-        # SAFETY: `parent` is held, and open in this domain.
-        error = -lib.mem_cgroup_create(parent._c, c_memcg)
-        if error == errno.EINVAL:
-            raise ShrinkerError(f"the memory cgroup {parent.name!r} is offline")
-        if error:
-            raise MemoryError("no memory for a memory cgroup")
-        memory = own(c_memcg[0], ffi.addressof(lib, "python_host_put_memcg"))
-        memcg = Memcg(self, c_memcg[0], memory, name, parent)
-        self._memcgs[memcg.id] = memcg
+        memcg = None
+        try:
+            # SAFETY: `parent` is held, and open in this domain.
+            error = -lib.mem_cgroup_create(parent._c, c_memcg)
+            _check_created(error, parent)
+            memory = own(c_memcg[0], ffi.addressof(lib, "python_host_put_memcg"))
+            memcg = Memcg(self, c_memcg[0], memory, name, parent)
+            self._memcgs_by_id[memcg.id] = self._memcgs[memcg.id] = memcg
+        except BaseException:
+            # A signal: nobody could ever take it offline.
+            if c_memcg[0] != ffi.NULL:
+                lib.mem_cgroup_offline(c_memcg[0])
+                lib.mem_cgroup_remove(c_memcg[0])
+                if memcg is not None:
+                    self._memcgs.pop(memcg.id, None)
+            raise
         return memcg
 
     def memcgs(self) -> tuple[Memcg, ...]:
@@ -490,6 +501,13 @@ class Domain(NotCopied):
         if raised is not None:
             raised.add_note(f"result of the walk: {result!r}")
             raise raised
+
+
+def _check_created(error: int, parent: Memcg) -> None:
+    if error == errno.EINVAL:
+        raise ShrinkerError(f"the memory cgroup {parent.name!r} is offline")
+    if error:
+        raise MemoryError("no memory for a memory cgroup")
 
 
 _STATISTICS = dataclasses.fields(DomainStatistics)

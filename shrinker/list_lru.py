@@ -8,7 +8,9 @@ without running Python code in between:
 - ``_live.pop(key)`` decides who takes an object off, once and for all;
 - ``_claims.setdefault(key, token)`` decides which walk may isolate it;
 - an ``OrderedDict`` of each list has the order, and may for a moment still show
-  what was taken off, or the same object in two lists while it moves to a parent.
+  what was taken off;
+- where several of these belong together, they stand in a row without a call: the
+  interpreter turns to other threads and to signals at calls and loops only.
 
 A walk works on a copy of the next few entries and looks at each again before it
 touches it.  Keys are numbers that are used once, so an entry that was taken off
@@ -24,7 +26,7 @@ import weakref
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Self
 
-from shrinker._ffi import lib
+from shrinker._ffi import ffi, lib
 from shrinker._memory import NotCopied
 from shrinker.domain import Domain, default_domain
 from shrinker.errors import ShrinkerError, check_int
@@ -60,24 +62,26 @@ class LruStatus(enum.Enum):
 class _Entry:
     """An object on a list."""
 
-    __slots__ = ("__weakref__", "key", "list", "obj", "owner", "ref", "turn")
+    __slots__ = ("__weakref__", "key", "list", "obj", "owner", "ref")
 
     def __init__(self, obj: Any, owner: object, on: _List) -> None:
         self.obj = obj
         self.owner = owner
         self.list = on
-        self.key = self.turn = next(_numbers)
+        self.key = next(_numbers)
         self.ref = weakref.ref(self)
 
 
 class _List:
     """The objects of one node and one memory cgroup, oldest first."""
 
-    __slots__ = ("entries", "memcg", "nid")
+    __slots__ = ("c_map", "entries", "memcg", "nid")
 
-    def __init__(self, nid: int, memcg: Memcg | None) -> None:
+    def __init__(self, nid: int, memcg: Memcg | None, c_map: Any) -> None:
         self.nid = nid
         self.memcg = memcg
+        # The word that has the shrinker's bit; NULL where there is none to be set.
+        self.c_map = c_map
         self.entries: OrderedDict[int, _Entry] = OrderedDict()
 
     def first(self, n: int) -> list[_Entry]:
@@ -86,11 +90,21 @@ class _List:
         while True:
             try:
                 return list(itertools.islice(self.entries.values(), n))
-            except RuntimeError:  # A finaliser has changed the list meanwhile.
+            except RuntimeError:  # Somebody has changed the list meanwhile.
+                continue
+
+    def ends_with(self, key: int) -> bool:
+        """Return whether the entry with that key is at the tail."""
+        while True:
+            try:
+                return next(reversed(self.entries), 0) == key
+            except RuntimeError:
                 continue
 
 
-# Keys, and places in the order of use: ever growing.
+# Entries that a walk looks ahead.
+_AHEAD = 128
+# Keys of entries and lrus, used once.
 _numbers = itertools.count(1)
 # Every object that is on any lru, by identity.  An entry is held by its lru alone,
 # so that an lru and objects that know it are garbage when nobody else does.
@@ -121,9 +135,14 @@ class ListLru(NotCopied):
         domain: Domain | None = None,
         shrinker: ShrinkerBuilder | ShrinkerRegistration[Any] | None = None,
     ) -> None:
+        owner = getattr(shrinker, "domain", None)
+        if shrinker is not None and not isinstance(owner, Domain):
+            raise TypeError(f"no builder or registration: {shrinker!r}")
         if domain is None:
-            domain = shrinker.domain if shrinker is not None else default_domain()
-        if shrinker is not None and shrinker.domain is not domain:
+            domain = owner if owner is not None else default_domain()
+        if not isinstance(domain, Domain):
+            raise TypeError(f"domain must be a Domain, not {type(domain).__name__}")
+        if owner is not None and owner is not domain:
             raise ValueError("the shrinker belongs to another domain")
         domain._check_open()
         self._domain = domain
@@ -140,7 +159,8 @@ class ListLru(NotCopied):
         self._nodes: tuple[dict[int, _List], ...] = tuple(
             {} for _ in range(domain.nr_nodes)
         )
-        domain._lrus[id(self)] = weakref.ref(self)
+        self._number = next(_numbers)
+        domain._lrus[self._number] = weakref.ref(self)
 
     def __enter__(self) -> Self:
         self._check_open()
@@ -150,7 +170,12 @@ class ListLru(NotCopied):
         self.close()
 
     def __del__(self) -> None:
-        for entry in list(getattr(self, "_live", {}).values()):
+        if not hasattr(self, "_number"):
+            return  # Never made.
+        # Objects whose finalisers come later find a closed lru.
+        self._closed = True
+        self._domain._lrus.pop(self._number, None)
+        for entry in list(self._live.values()):
             if _anywhere.get(id(entry.obj)) is entry.ref:
                 _anywhere.pop(id(entry.obj), None)
 
@@ -165,9 +190,11 @@ class ListLru(NotCopied):
     def close(self) -> None:
         """Let go of all objects.  Idempotent; adding raises from now on."""
         self._closed = True
-        self._domain._lrus.pop(id(self), None)
+        self._domain._lrus.pop(self._number, None)
         for entry in list(self._live.values()):
             self._take_off(entry)
+        for node in self._nodes:
+            node.clear()
 
     def add(self, obj: Any, nid: int = 0, memcg: Memcg | None = None) -> bool:
         """Put an object at the tail of a list; False if it is on one already.
@@ -187,26 +214,28 @@ class ListLru(NotCopied):
         Returns how many were added; those on a list of this lru already stay
         where they are.  Raises as ``add`` does, and then none was added.
         """
+        objs = list(objs)
         self._check_open()
         on = self._list(nid, memcg)
         self._check_online(memcg)
-        objs = list(objs)
+        fresh = False
         for obj in objs:
-            self._check_elsewhere(_find(obj))
-        was_empty = not on.entries
-        added = self._put(objs, on)
-        if not added:
+            entry = _find(obj)
+            self._check_elsewhere(entry)
+            fresh = fresh or entry is None
+        if not fresh:
             return 0
-        # Looked at before and after: of several threads that add to an empty
-        # list at once, one saw it empty; and one that was emptied since is told
-        # by its length.
-        if was_empty or len(on.entries) == len(added):
-            self._set_bit(on)
+        # Before, so that no signal can come between the objects and the bit; and
+        # after, since a walk may have cleared it meanwhile, having seen no object.
+        self._set_bit(on)
+        added = self._put(objs, on)
+        self._set_bit(on)
         if on.memcg is not None and not on.memcg.online:
-            self._reparent(on.memcg)  # It went offline since we looked.
+            self._move_up(on)  # It went offline since we looked.
         if self._closed:
-            for entry in added:
-                self._take_off(entry)
+            for mine in added:
+                self._take_off(mine)
+            raise ShrinkerError("the lru is closed")
         return len(added)
 
     def remove(self, obj: Any) -> bool:
@@ -221,11 +250,16 @@ class ListLru(NotCopied):
         return sum(self.remove(obj) for obj in list(objs))
 
     def count(self, nid: int = 0, memcg: Memcg | None = None) -> int:
-        """Return the number of objects on one list; ``memcg`` None is the root."""
+        """Return the number of objects on one list; ``memcg`` None is the root.
+
+        Raises ``ShrinkerError`` where the lru or the memory cgroup is closed.
+        """
+        self._check_not_closed()
         return len(self._list(nid, memcg).entries)
 
     def count_node(self, nid: int) -> int:
         """Return the number of objects of all memory cgroups on a node."""
+        self._check_not_closed()
         self._domain._check_nid(nid)
         return sum(len(on.entries) for on in list(self._nodes[nid].values()))
 
@@ -254,14 +288,16 @@ class ListLru(NotCopied):
     ) -> int:
         """Hand the oldest objects of a list to ``isolate``, one after the other.
 
-        At most ``nr_to_walk`` calls are made, also for objects that come again.
+        At most ``nr_to_walk`` calls are made, also for objects that come again:
+        rotated ones do, and after RETRY those that stayed.  As in the kernel, the
+        walk ends with what was at the tail when ``isolate`` was asked about it.
         ``isolate(obj)`` says what it did with the object; it may wait, add,
         remove, walk.  While it runs, no other walk is handed this object.
         Returns how many were taken off the list as isolated.
 
         What ``isolate`` raises comes out, and its object stays on the list.
         """
-        check_int("nr_to_walk", nr_to_walk, 0, ULONG_MAX)
+        self._check_walk(isolate, nr_to_walk)
         isolated, _ = self._walk(self._list(nid, memcg), isolate, nr_to_walk)
         return isolated
 
@@ -272,7 +308,7 @@ class ListLru(NotCopied):
 
         Otherwise as ``walk``; ``nr_to_walk`` is for all lists together.
         """
-        check_int("nr_to_walk", nr_to_walk, 0, ULONG_MAX)
+        self._check_walk(isolate, nr_to_walk)
         self._domain._check_nid(nid)
         total = 0
         for _, on in sorted(self._nodes[nid].items()):
@@ -282,10 +318,19 @@ class ListLru(NotCopied):
 
     # --- inside -------------------------------------------------------------
 
-    def _check_open(self) -> None:
+    def _check_not_closed(self) -> None:
         if self._closed:
             raise ShrinkerError("the lru is closed")
+
+    def _check_open(self) -> None:
+        self._check_not_closed()
         self._domain._check_open()
+
+    def _check_walk(self, isolate: object, nr_to_walk: int) -> None:
+        self._check_not_closed()
+        check_int("nr_to_walk", nr_to_walk, 0, ULONG_MAX)
+        if not callable(isolate):
+            raise TypeError(f"isolate must be callable, not {type(isolate).__name__}")
 
     def _check_online(self, memcg: Memcg | None) -> None:
         if memcg is not None and self._memcg_aware and not memcg.online:
@@ -305,7 +350,14 @@ class ListLru(NotCopied):
             memcg = self._domain.root
         node = self._nodes[nid]
         key = 0 if memcg is None else memcg.id
-        return node.get(key) or node.setdefault(key, _List(nid, memcg))
+        on = node.get(key)
+        if on is None:
+            c_map = ffi.NULL
+            if memcg is not None and memcg.parent is not None:
+                # SAFETY: the Memcg that the list will hold keeps both valid.
+                c_map = lib.mem_cgroup_map(memcg._c, nid, self._shrinker_id)
+            on = node.setdefault(key, _List(nid, memcg, c_map))
+        return on
 
     def _put(self, objs: list[Any], on: _List) -> list[_Entry]:
         """Put objects on a list; return the entries of those that were on none."""
@@ -329,73 +381,87 @@ class ListLru(NotCopied):
         return added
 
     def _set_bit(self, on: _List) -> None:
-        if on.memcg is not None:
-            # SAFETY: the Memcg that `on` holds keeps its pointer valid; the node
-            # was checked when the list was made.
-            lib.set_shrinker_bit(on.memcg._c, on.nid, self._shrinker_id)
+        """Set the shrinker's bit for a list, if it is not set."""
+        if not on.c_map:
+            return
+        # Reading it makes no call.  A walk that clears it after our look counts
+        # again afterwards, and finds what was put on the list before our look.
+        if not on.c_map[0] >> self._shrinker_id % lib.MEMCG_UNIT_IDS & 1:
+            # SAFETY: as for the map; the node was checked.
+            lib.set_shrinker_bit(on.memcg._c, on.nid, self._shrinker_id)  # type: ignore[union-attr]
 
     def _take_off(self, entry: _Entry) -> bool:
         """Take an entry off, unless somebody else has; return whether we did."""
-        if self._live.pop(entry.key, None) is None:
-            return False
-        _anywhere.pop(id(entry.obj), None)
-        entry.list.entries.pop(entry.key, None)
-        return True
+        key, place, live = entry.key, id(entry.obj), self._live
+        try:
+            return live.pop(key, None) is not None
+        finally:
+            # No calls here: a signal's exception comes out of one.
+            if key not in live:
+                if place in _anywhere and _anywhere[place] is entry.ref:
+                    del _anywhere[place]
+                if key in entry.list.entries:
+                    del entry.list.entries[key]
 
     def _reparent(self, memcg: Memcg) -> None:
         """Move what is on the lists of an offline memory cgroup to its parent's."""
-        if not self._memcg_aware or memcg.parent is None:
-            return
-        parent = memcg.parent
-        while not parent.online and parent.parent is not None:
-            parent = parent.parent
-        for nid, node in enumerate(self._nodes):
+        for node in self._nodes:
             on = node.get(memcg.id)
-            if on is None:
+            if on is None or on.memcg is None:
                 continue
-            to = self._list(nid, parent)
-            moved = False
-            for entry in on.first(len(on.entries)):
-                to.entries[entry.key] = entry
-                entry.list = to
-                on.entries.pop(entry.key, None)
-                # Taken off while it was on its way?
-                if entry.key in self._live:
-                    moved = True
-                else:
-                    to.entries.pop(entry.key, None)
-            if moved:
-                self._set_bit(to)
+            self._move_up(on)
             if memcg._closed and not on.entries:
                 node.pop(memcg.id, None)
+
+    def _move_up(self, on: _List) -> None:
+        """Move a list's objects to that of the nearest group that is online."""
+        above = on.memcg
+        while above is not None and not above.online:
+            above = above.parent
+        if above is None or above is on.memcg:
+            return
+        to = self._list(on.nid, above)
+        for entry in on.first(len(on.entries)):
+            key = entry.key
+            # No calls from here on, as in _take_off: no other thread comes between
+            # either, which may be moving or taking off the same.
+            if key in on.entries:
+                to.entries[key] = entry
+                entry.list = to
+                del on.entries[key]
+        if to.entries:
+            self._set_bit(to)
+        if not above.online:
+            self._move_up(to)  # It went offline while we were moving.
 
     def _walk(
         self, on: _List, isolate: Callable[[Any], LruStatus], budget: int
     ) -> tuple[int, int]:
         """Walk one list; return how many were isolated, and the budget left."""
         isolated = 0
-        passed = 0  # Entries before our place that are still there.
-        place = 0  # The last entry visited, by its turn.
+        passed: set[int] = set()  # Entries before our place, by key.
         while budget:
-            ahead = [e for e in on.first(passed + budget) if e.turn > place]
+            # Some at a time: after a RETRY most of a long look ahead is for nothing.
+            some = len(passed) + min(budget, max(_AHEAD, len(passed)))
+            ahead = [e for e in on.first(some) if e.key not in passed]
             if not ahead:
                 break
             for entry in ahead:
                 if not budget:
                     break
-                place = entry.turn
+                at_tail = on.ends_with(entry.key)
                 status, taken = self._visit(entry, on, isolate)
+                if not taken and status is not LruStatus.ROTATE:
+                    passed.add(entry.key)
                 if status is None:
-                    passed += not taken
                     continue
                 budget -= 1
                 isolated += taken
-                if status is LruStatus.STOP:
-                    return isolated, budget
                 if status in _STARTS_AGAIN:
-                    passed = place = 0
+                    passed.clear()
                     break
-                passed += status is LruStatus.SKIP
+                if at_tail or status is LruStatus.STOP:
+                    return isolated, budget
         return isolated, budget
 
     def _visit(
@@ -403,16 +469,16 @@ class ListLru(NotCopied):
     ) -> tuple[LruStatus | None, bool]:
         """Hand an entry to ``isolate``, unless another walk has it or it is gone.
 
-        Returns what isolate said, None where it was not asked, and whether the
-        entry was taken off: by us where it was asked, else by somebody.
+        Returns what isolate said, None where it was not asked, and whether it was
+        we who took the entry off.
         """
-        token = object()
-        if self._claims.setdefault(entry.key, token) is not token:
-            return None, False
+        key, claims, token = entry.key, self._claims, object()
         try:
+            if claims.setdefault(key, token) is not token:
+                return None, False
             # Taken off, or moved to a parent, since we looked.
-            if entry.key not in self._live or entry.list is not on:
-                return None, True
+            if key not in self._live or entry.list is not on:
+                return None, False
             status = isolate(entry.obj)
             if type(status) is not LruStatus:
                 raise TypeError(f"isolate must return LruStatus, not {status!r}")
@@ -420,10 +486,11 @@ class ListLru(NotCopied):
                 self._rotate(entry)
             return status, status in _TAKES_OFF and self._take_off(entry)
         finally:
-            del self._claims[entry.key]
+            # No calls here, as in _take_off.
+            if key in claims and claims[key] is token:
+                del claims[key]
 
     def _rotate(self, entry: _Entry) -> None:
-        entry.turn = next(_numbers)
         try:
             entry.list.entries.move_to_end(entry.key)
         except KeyError:  # Taken off meanwhile, or on its way to a parent.

@@ -115,6 +115,10 @@ class Memcg(NotCopied):
             raise ShrinkerError("the root cannot go offline")
         if error == errno.EBUSY:
             raise ShrinkerError(f"{self._name!r} has children that are online")
+        self._move_objects()
+
+    def _move_objects(self) -> None:
+        """Move what is on the group's lists to its parent's."""
         for lru in self._domain._lrus_alive():
             lru._reparent(self)
 
@@ -125,10 +129,13 @@ class Memcg(NotCopied):
         """
         if self._closed:
             return
+        if not self.online:
+            self._move_objects()  # Where a signal kept offline() from it.
         if lib.mem_cgroup_remove(self._c):
             raise ShrinkerError(f"{self._name!r} is online, or has children")
         self._closed = True
         self._domain._memcgs.pop(self._id, None)
+        self._move_objects()  # Lists of a closed group go for good.
 
     def reparent_deferred(self) -> None:
         """Add the deferred work to the parent's.
@@ -179,6 +186,8 @@ class Memcg(NotCopied):
     def _shrinker_id(self, nid: int, shrinker: _HasId) -> int:
         self._check_open()
         self._domain._check_nid(nid)
+        if not hasattr(shrinker, "_memcg_id"):
+            raise TypeError(f"no builder or registration: {shrinker!r}")
         number = shrinker._memcg_id()
         if shrinker.domain is not self._domain:
             raise ValueError("the shrinker belongs to another domain")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 import threading
 import time
 import weakref
@@ -12,6 +13,7 @@ import pytest
 from tests_support import Cache, Scripted, register
 
 from shrinker import (
+    CallbackErrors,
     CountObjects,
     Domain,
     ListLru,
@@ -127,9 +129,9 @@ def test_rotate_comes_again(lru: ListLru) -> None:
 
 
 def test_second_chance(lru: ListLru) -> None:
-    """Rotated once, removed when it comes again: one walk empties the list."""
+    """Rotated once, removed when it comes again, in the same walk or the next."""
     lru.add_many(things("abc"))
-    used = {"a", "c"}
+    used = {"a", "b"}
 
     def isolate(thing: Thing) -> LruStatus:
         if str(thing) in used:
@@ -196,20 +198,40 @@ def test_long_lists_are_walked_once(lru: ListLru) -> None:
     assert seen == left
 
 
-def test_added_during_a_walk_comes_too(lru: ListLru) -> None:
-    """What isolate adds stands at the tail, and is reached while there is budget."""
-    lru.add(Thing(0))
+def test_added_during_a_walk(lru: ListLru) -> None:
+    """What isolate adds is reached if it did so before the last object's turn; the
+    walk ends with what was at the tail when isolate was asked about it."""
+    lru.add_many([Thing(0), Thing(1)])
     seen: list[Any] = []
 
     def isolate(thing: Thing) -> LruStatus:
         assert isinstance(thing.name, int)
         seen.append(thing.name)
-        lru.add(Thing(thing.name + 1))
+        lru.add(Thing(thing.name + 10))
         return LruStatus.REMOVED
 
     assert lru.walk(isolate, 5) == 5
-    assert seen == [0, 1, 2, 3, 4]
+    assert seen == [0, 1, 10, 11, 20]
+    lru.walk(lambda thing: LruStatus.REMOVED, 100)
+    lru.add(Thing(0))
+    seen.clear()
+    assert lru.walk(isolate, 5) == 1
+    assert seen == [0]
     assert len(lru) == 1
+
+
+def test_rotate_the_last(lru: ListLru) -> None:
+    """Rotating what is at the tail already ends the walk."""
+    lru.add_many(things("ab"))
+    answers = {"a": LruStatus.SKIP, "b": LruStatus.ROTATE}
+    seen: list[str] = []
+
+    def isolate(thing: Thing) -> LruStatus:
+        seen.append(str(thing))
+        return answers[str(thing)]
+
+    lru.walk(isolate, 6)
+    assert seen == ["a", "b"]
 
 
 def test_isolate_removes_others_and_itself(lru: ListLru) -> None:
@@ -343,11 +365,17 @@ def test_closed(machine: Domain) -> None:
     lru.close()
     lru.close()
     assert watch() is None
-    assert len(lru) == lru.count() == 0
-    with pytest.raises(ShrinkerError, match="closed"):
-        lru.add(Thing("b"))
-    with pytest.raises(ShrinkerError, match="closed"):
-        lru.__enter__()
+    assert len(lru) == 0
+    for use in (
+        lambda: lru.add(Thing("b")),
+        lru.count,
+        lambda: lru.count_node(0),
+        lambda: lru.walk(lambda thing: LruStatus.SKIP, 1),
+        lambda: lru.walk_node(lambda thing: LruStatus.SKIP, 1),
+        lru.__enter__,
+    ):
+        with pytest.raises(ShrinkerError, match="closed"):
+            use()
     assert not lru.remove(Thing("a"))
 
 
@@ -578,3 +606,144 @@ def test_threads_lose_nothing() -> None:  # noqa: C901, PLR0915 - five threads
             assert len(once) == len(set(once))
             assert len(made) > 100
             lru.close()
+
+
+@pytest.mark.usefixtures("fast_switching")
+def test_child_and_parent_go_offline_at_once() -> None:
+    """Objects end on the list of a group that is online, whatever the order."""
+    with Domain() as domain, register(domain, Cache(0), flags=MEMCG) as registration:
+        for _ in range(30):
+            with ListLru(shrinker=registration) as lru:
+                parent = domain.create_memcg("parent")
+                child = domain.create_memcg("child", parent)
+                lru.add_many([Thing(i) for i in range(500)], 0, child)
+
+                def parent_next(parent: Any = parent) -> None:
+                    while True:
+                        try:
+                            parent.offline()
+                        except ShrinkerError:
+                            continue
+                        return
+
+                thread = threading.Thread(target=parent_next)
+                thread.start()
+                child.offline()
+                thread.join()
+                assert lru.count() == len(lru) == 500
+                child.close()
+                parent.close()
+
+
+def test_offline_during_a_walk(machine: Domain) -> None:
+    """Objects that come from a child while their new list is walked come once."""
+    with (
+        register(machine, Cache(0), flags=MEMCG) as registration,
+        ListLru(shrinker=registration) as lru,
+    ):
+        child = machine.create_memcg("child")
+        lru.add_many(things("123"), 0, child)
+        lru.add_many(things("456"))
+        seen: list[str] = []
+
+        def isolate(thing: Thing) -> LruStatus:
+            seen.append(str(thing))
+            child.offline()
+            return LruStatus.SKIP
+
+        lru.walk(isolate, 100)
+        assert "".join(seen) == "456123"
+
+
+def test_lists_of_closed_groups_go(machine: Domain) -> None:
+    """An lru keeps nothing of a group that was closed."""
+    with (
+        register(machine, Cache(0), flags=MEMCG) as registration,
+        ListLru(shrinker=registration) as lru,
+    ):
+        memcg = machine.create_memcg("a")
+        lru.add(Thing("a"), 0, memcg)
+        watch = weakref.ref(memcg)
+        memcg.offline()
+        memcg.close()
+        with pytest.raises(ShrinkerError, match="closed"):
+            lru.count(0, memcg)
+        del memcg
+        gc.collect()
+        assert watch() is None
+        assert lru.count() == 1
+
+
+def test_closed_during_its_own_walk(machine: Domain) -> None:
+    """A group that is closed in its own walk is not taken for the root."""
+    lru: ListLru
+    frees: list[str] = []
+
+    def count(sc: ShrinkControl) -> int:
+        memcg = sc.memcg
+        assert memcg is not None
+        if memcg.parent is not None and memcg.online:
+            memcg.offline()
+            memcg.close()
+        return 5
+
+    def scan(sc: ShrinkControl) -> int:
+        def isolate(thing: Thing) -> LruStatus:
+            frees.append(str(thing))
+            return LruStatus.REMOVED
+
+        return lru.shrink_walk(sc, isolate)
+
+    with register(machine, Scripted(count, scan), flags=MEMCG) as registration:
+        lru = ListLru(shrinker=registration)
+        lru.add(Thing("r"))
+        memcg = machine.create_memcg("a")
+        memcg.set_shrinker_bit(0, registration)
+        with pytest.raises(CallbackErrors):
+            machine.shrink_slab(memcg=memcg, priority=0)
+        assert frees == []
+        lru.close()
+
+
+def test_signals_leave_the_lru_whole() -> None:
+    """Signals at any moment of add, walk and remove strand no object: what is on
+    the lru can be walked, and what is not can be added again."""
+
+    class Alarm(Exception):  # noqa: N818
+        pass
+
+    def handler(*_: object) -> None:
+        raise Alarm
+
+    old = signal.signal(signal.SIGALRM, handler)
+    gc.collect()
+    gc.disable()
+    interrupted = 0
+    try:
+        with Domain() as domain:
+            full = Scripted(lambda sc: 0)
+            with register(domain, full, flags=MEMCG) as registration:
+                lru = ListLru(shrinker=registration)
+                memcg = domain.create_memcg("a")
+                objs = [Thing(i) for i in range(20)]
+                while interrupted < 500:
+                    try:
+                        signal.setitimer(signal.ITIMER_REAL, 1e-4)
+                        while True:
+                            lru.add_many(objs, 0, memcg)
+                            lru.walk(lambda thing: LruStatus.ROTATE, 10, 0, memcg)
+                            lru.walk(lambda thing: LruStatus.REMOVED, 5, 0, memcg)
+                            lru.remove_many(objs)
+                    except Alarm:
+                        interrupted += 1
+                    assert not lru._claims
+                    assert memcg.has_shrinker_bit(0, registration)
+                    lru.walk(lambda thing: LruStatus.REMOVED, 10**6, 0, memcg)
+                    assert len(lru) == lru.count(0, memcg) == 0
+                    assert lru.add_many(objs, 0, memcg) == len(objs)
+                    assert lru.remove_many(objs) == len(objs)
+                lru.close()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, old)
+        gc.enable()

@@ -101,6 +101,17 @@ void set_shrinker_bit(struct mem_cgroup *memcg, int nid, int shrinker_id);
 bool mem_cgroup_has_bit(struct mem_cgroup *memcg, int nid, int shrinker_id);
 
 /**
+ * mem_cgroup_map - the word of the map that has a shrinker's bit
+ *
+ * For callers to whom a call is dear: it is bit @shrinker_id % MEMCG_UNIT_IDS.
+ *
+ * Return: valid as long as the group; to be read only.  NULL where there is no
+ * such bit.
+ */
+const volatile uint64_t *mem_cgroup_map(struct mem_cgroup *memcg, int nid,
+					int shrinker_id);
+
+/**
  * mem_cgroup_nr_deferred - deferred objects of a shrinker in the group
  */
 int64_t mem_cgroup_nr_deferred(struct mem_cgroup *memcg, int nid,

@@ -79,7 +79,7 @@ struct trace_sink {
  * @nr_nodes: constant
  * @kmem: kernel-memory accounting is on; constant
  * @root: the memory cgroup above all; constant, NULL without memory cgroups
- * @nr_max: ids that the maps of all groups have room for (memcg.c)
+ * @nr_max: ids that the maps of all groups have room for (memcg_maps.c)
  * @by_id: registered memcg-aware shrinkers, a table of struct id_unit
  * @lrus: memcg-aware lrus by index, a table of struct list_lru (list_lru.c)
  * @nested: reclaims refused inside a callback

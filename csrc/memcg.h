@@ -75,13 +75,16 @@ static inline void *table_get(_Atomic(struct unit_table *) *table, int index)
 	return atomic_load_explicit(&now->unit[index], memory_order_acquire);
 }
 
-/* memcg.c: the contracts are there. */
+/* memcg_maps.c: the contracts are there. */
 bool table_reserve(_Atomic(struct unit_table *) *table, int capacity);
 void table_free(_Atomic(struct unit_table *) *table, bool entries);
-bool memcg_init(struct reclaim_domain *domain);
-void memcg_destroy(struct reclaim_domain *domain);
+bool memcg_grow(struct mem_cgroup *memcg, int nr_max);
 bool memcg_alloc_id(struct reclaim_domain *domain, int *id);
 void memcg_release_id(struct reclaim_domain *domain, int id);
+
+/* memcg.c */
+bool memcg_init(struct reclaim_domain *domain);
+void memcg_destroy(struct reclaim_domain *domain);
 struct mem_cgroup *memcg_next_all(struct reclaim_domain *domain,
 				  struct mem_cgroup *previous);
 void memcg_get(struct mem_cgroup *memcg);

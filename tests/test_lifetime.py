@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests_support import Cache, Scripted, register
+from tests_support import Cache, Scripted, register, run_threads
 
 from shrinker import Domain, ScanObjects, ShrinkControl, ShrinkerBuilder, ShrinkerError
 
@@ -291,7 +291,7 @@ def test_registered_inside_a_callback(domain: Domain) -> None:
     added[0].close()
 
 
-def test_threads_register_walk_and_close(fast_switching: None) -> None:  # noqa: C901
+def test_threads_register_walk_and_close(fast_switching: None) -> None:
     """Threads that register, walk and close at once lose and double nothing."""
     created = finalised = 0
     lock = threading.Lock()
@@ -323,20 +323,7 @@ def test_threads_register_walk_and_close(fast_switching: None) -> None:  # noqa:
                 domain.shrink_slab(priority=0, nid=1)
                 domain.reclaim(10)
 
-        def guarded(target: Any) -> None:
-            try:
-                target()
-            except BaseException as error:  # noqa: BLE001
-                failures.append(error)
-
-        threads = [
-            threading.Thread(target=guarded, args=(target,))
-            for target in (owner, owner, owner, walker, walker)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        failures += run_threads(owner, owner, owner, walker, walker)
     assert failures == []
     assert created == finalised > 100
 

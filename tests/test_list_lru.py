@@ -10,7 +10,7 @@ import weakref
 from typing import Any
 
 import pytest
-from tests_support import Cache, Scripted, register
+from tests_support import Cache, Scripted, register, run_threads
 
 from shrinker import (
     CallbackErrors,
@@ -577,20 +577,7 @@ def test_threads_lose_nothing() -> None:  # noqa: C901, PLR0915 - five threads
                     old.offline()
                     old.close()
 
-            def guarded(target: Any) -> None:
-                try:
-                    target()
-                except BaseException as error:  # noqa: BLE001
-                    failures.append(error)
-
-            threads = [
-                threading.Thread(target=guarded, args=(target,))
-                for target in (adder, adder, walker, walker, reaper)
-            ]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
+            failures += run_threads(adder, adder, walker, walker, reaper)
             assert failures == []
             left: list[Thing] = []
 

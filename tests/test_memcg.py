@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import gc
-import threading
 import weakref
 from typing import Any
 
 import pytest
-from tests_support import Cache, Scripted, raiser, register
+from tests_support import Cache, Scripted, raiser, register, run_threads
 
 from shrinker import (
     CallbackErrors,
@@ -507,7 +506,7 @@ def test_repr(machine: Domain) -> None:
     assert repr(a) == "<Memcg 'a' id=2, closed>"
 
 
-def test_threads(fast_switching: None) -> None:  # noqa: C901 - four threads
+def test_threads(fast_switching: None) -> None:
     """Threads that create, walk, take offline and close groups, and register and
     close shrinkers, get no error and leave an empty tree."""
     failures: list[BaseException] = []
@@ -538,23 +537,10 @@ def test_threads(fast_switching: None) -> None:  # noqa: C901 - four threads
                 domain.reclaim(10, priority=2)
                 domain.memcgs()
 
-        def guarded(target: Any) -> None:
-            try:
-                target()
-            except BaseException as error:  # noqa: BLE001
-                failures.append(error)
-
         with register(
             domain, Scripted(lambda sc: 50, lambda sc: sc.nr_to_scan), flags=MEMCG
         ):
-            threads = [
-                threading.Thread(target=guarded, args=(target,))
-                for target in (groups, groups, shrinkers, walker)
-            ]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
+            failures += run_threads(groups, groups, shrinkers, walker)
         assert failures == []
         assert domain.memcgs() == (domain.root,)
         assert isinstance(domain.root, Memcg)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 from shrinker import (
@@ -74,3 +75,21 @@ def raiser(error: BaseException) -> Callable[[ShrinkControl], Any]:
         raise error
 
     return callback
+
+
+def run_threads(*targets: Callable[[], object]) -> list[BaseException]:
+    """Run each target in a thread of its own; return what they raised."""
+    raised: list[BaseException] = []
+
+    def guarded(target: Callable[[], object]) -> None:
+        try:
+            target()
+        except BaseException as error:  # noqa: BLE001 - for the test to see
+            raised.append(error)
+
+    threads = [threading.Thread(target=guarded, args=(target,)) for target in targets]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return raised

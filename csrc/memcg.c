@@ -80,13 +80,6 @@ static void free_dead(struct mem_cgroup *dead)
 	}
 }
 
-void memcg_get(struct mem_cgroup *memcg)
-{
-	pthread_mutex_lock(&memcg->domain->tree_lock);
-	memcg->refs++;
-	pthread_mutex_unlock(&memcg->domain->tree_lock);
-}
-
 void memcg_put(struct mem_cgroup *memcg)
 {
 	struct reclaim_domain *domain = memcg->domain;
@@ -341,6 +334,13 @@ int mem_cgroup_remove(struct mem_cgroup *memcg)
 bool mem_cgroup_is_online(const struct mem_cgroup *memcg)
 {
 	return atomic_load(&memcg->online);
+}
+
+const volatile bool *mem_cgroup_online_flag(const struct mem_cgroup *memcg)
+{
+	_Static_assert(sizeof(memcg->online) == sizeof(bool),
+		       "an atomic flag is a flag");
+	return (const volatile bool *)&memcg->online;
 }
 
 uint64_t mem_cgroup_get_id(const struct mem_cgroup *memcg)

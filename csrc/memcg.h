@@ -87,7 +87,6 @@ bool memcg_init(struct reclaim_domain *domain);
 void memcg_destroy(struct reclaim_domain *domain);
 struct mem_cgroup *memcg_next_all(struct reclaim_domain *domain,
 				  struct mem_cgroup *previous);
-void memcg_get(struct mem_cgroup *memcg);
 void memcg_put(struct mem_cgroup *memcg);
 
 /* list_lru.c */

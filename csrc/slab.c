@@ -174,7 +174,7 @@ unsigned long do_shrink_slab(struct walker *walk, struct shrink_control *sc,
 
 /* A pass over each shrinker, in the order of registration. */
 static unsigned long walk_all(struct walker *walk, gfp_t gfp_mask, int nid,
-			struct mem_cgroup *memcg, int priority)
+			      struct mem_cgroup *memcg, int priority)
 {
 	struct shrinker *shrinker;
 	unsigned long freed = 0;

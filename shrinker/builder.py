@@ -514,15 +514,23 @@ class ShrinkerRegistration(NotCopied, Generic[T]):
     def _debugfs(self) -> tuple[str, str]:
         lines = []
         for memcg in self._memcgs():
-            counts = [self.count(nid, memcg) for nid in range(self._domain.nr_nodes)]
+            counts = self._counts(memcg)
             if any(counts):
                 number = 1 if memcg is None else memcg.id
                 lines.append(" ".join(map(str, (number, *counts))) + "\n")
         return f"{self.name}-{self.debugfs_id}", "".join(lines)
 
+    def _counts(self, memcg: Memcg | None) -> list[int]:
+        """Return the counts of all nodes; none for a group gone offline meanwhile."""
+        try:
+            return [self.count(nid, memcg) for nid in range(self._domain.nr_nodes)]
+        except ShrinkerError:
+            if memcg is None or memcg.online or self._closed:
+                raise
+            return []
+
     def _count_everywhere(self) -> int:
-        nodes = range(self._domain.nr_nodes)
-        return sum(self.count(nid, memcg) for memcg in self._memcgs() for nid in nodes)
+        return sum(sum(self._counts(memcg)) for memcg in self._memcgs())
 
     def _deferred_everywhere(self) -> int:
         aware = self.flags & ShrinkerFlags.NUMA_AWARE

@@ -58,6 +58,8 @@ class Memcg(NotCopied):
         self._domain = domain
         self._c = c_memcg
         self._memory = memory
+        # Read without a call: whoever adds to a ListLru asks.
+        self._c_online = lib.mem_cgroup_online_flag(c_memcg)
         self._name = name
         self._parent = parent
         self._id = int(lib.mem_cgroup_get_id(c_memcg))
@@ -90,7 +92,7 @@ class Memcg(NotCopied):
     @property
     def online(self) -> bool:
         """Whether it was not taken offline."""
-        return bool(lib.mem_cgroup_is_online(self._c))
+        return bool(self._c_online[0])
 
     @property
     def memory(self) -> int:

@@ -470,6 +470,23 @@ def test_debugfs(machine: Domain) -> None:
         registration.close()
 
 
+def test_group_goes_offline_during_a_listing(machine: Domain) -> None:
+    """A group that goes offline while debugfs() or report() counts is left out, as
+    the kernel leaves it out; what was counted before stays."""
+    groups = [machine.create_memcg(name) for name in "ab"]
+
+    def count(sc: ShrinkControl) -> int:
+        groups[1].offline()
+        return 5
+
+    with register(machine, Scripted(count), name="c", flags=MEMCG) as registration:
+        assert machine.debugfs() == {
+            f"c-{registration.debugfs_id}": f"1 5 0\n{groups[0].id} 5 0\n"
+        }
+        groups[1] = machine.create_memcg("late")
+        assert machine.report().splitlines()[1].split()[:2] == ["c", "10"]
+
+
 def test_default_domain_has_memory_cgroups() -> None:
     """The default domain is a machine with memory cgroups."""
     root = default_domain().root

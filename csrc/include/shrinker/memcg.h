@@ -67,6 +67,14 @@ void mem_cgroup_put(struct mem_cgroup *memcg);
 
 bool mem_cgroup_is_online(const struct mem_cgroup *memcg);
 
+/**
+ * mem_cgroup_online_flag - where the group says whether it is online
+ *
+ * For callers to whom a call is dear.  Return: valid as long as the group; to be
+ * read only.
+ */
+const volatile bool *mem_cgroup_online_flag(const struct mem_cgroup *memcg);
+
 uint64_t mem_cgroup_get_id(const struct mem_cgroup *memcg);
 
 /**

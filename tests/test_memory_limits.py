@@ -1,5 +1,8 @@
 """Which limits a process lives under, on hierarchies made of files."""
 
+# Lines of mountinfo are as long as they are.
+# ruff: noqa: E501
+
 from __future__ import annotations
 
 import errno
@@ -10,6 +13,7 @@ from pathlib import Path
 import pytest
 from tests_support import run_threads
 
+from shrinker.pressure import kernel_file
 from shrinker.pressure import memory as memory_module
 from shrinker.pressure.cgroups import find_cgroups
 from shrinker.pressure.memory import Memory, MemoryLevel
@@ -311,6 +315,127 @@ def test_escaped_blanks_and_colons(world: World) -> None:
     assert [level.where for level in world.levels()] == ["cgroup v1 /my job:1"]
 
 
+DOCKER_V1 = r"""1003 850 0:57 / / rw,relatime master:406 - overlay overlay rw,lowerdir=/l/A
+1004 1003 0:60 / /proc rw,nosuid,nodev,noexec,relatime - proc proc rw
+1007 1006 0:63 / /sys/fs/cgroup rw,nosuid,nodev,noexec,relatime - tmpfs tmpfs rw,mode=755
+1008 1007 0:30 /docker/4bd1 /sys/fs/cgroup/systemd ro,nosuid - cgroup cgroup rw,xattr,name=systemd
+1012 1007 0:36 /docker/4bd1 /sys/fs/cgroup/memory ro,nosuid,nodev,noexec,relatime master:18 - cgroup cgroup rw,memory
+1014 1007 0:38 /docker/4bd1 /sys/fs/cgroup/cpu,cpuacct ro,nosuid - cgroup cgroup rw,cpu,cpuacct"""
+DOCKER_V1_GROUP = """13:name=systemd:/docker/4bd1
+9:memory:/docker/4bd1
+5:cpu,cpuacct:/docker/4bd1
+0::/system.slice/containerd.service
+"""
+DOCKER_V2_PRIVATE = """2191 1806 0:219 / / rw,relatime master:703 - overlay overlay rw
+2196 2195 0:26 / /sys/fs/cgroup ro,nosuid,nodev,noexec,relatime - cgroup2 cgroup rw,nsdelegate,memory_recursiveprot"""
+DOCKER_V2_HOST = """2191 1806 0:219 / / rw,relatime - overlay overlay rw
+2196 2195 0:26 / /sys/fs/cgroup ro,nosuid,nodev,noexec,relatime - cgroup2 cgroup rw"""
+SYSTEMD_HYBRID = """33 24 0:28 / /sys/fs/cgroup ro,nosuid - tmpfs tmpfs ro,size=4096k,mode=755
+34 33 0:29 / /sys/fs/cgroup/unified rw,nosuid,nodev shared:10 - cgroup2 cgroup2 rw,nsdelegate
+35 33 0:30 / /sys/fs/cgroup/systemd rw,nosuid shared:11 - cgroup cgroup rw,xattr,name=systemd
+41 33 0:36 / /sys/fs/cgroup/memory rw,nosuid,nodev shared:17 - cgroup cgroup rw,memory"""
+SYSTEMD_HYBRID_GROUP = """11:memory:/user.slice/user-1000.slice/session-3.scope
+1:name=systemd:/user.slice/user-1000.slice/session-3.scope
+0::/user.slice/user-1000.slice/session-3.scope
+"""
+KUBERNETES_V1 = """4801 4799 0:417 / /sys/fs/cgroup rw,nosuid - tmpfs tmpfs rw,mode=755
+4809 4801 0:33 /kubepods/burstable/pod1f/c0 /sys/fs/cgroup/memory ro,nosuid master:15 - cgroup cgroup rw,memory"""
+LXC = """640 639 0:27 / /sys/fs/cgroup rw,nosuid,nodev,noexec,relatime - cgroup2 none rw,nsdelegate
+652 641 0:50 /proc/meminfo /proc/meminfo rw,nosuid,nodev - fuse.lxcfs lxcfs rw,user_id=0,allow_other"""
+WSL = """70 69 0:32 / /sys/fs/cgroup rw,nosuid,nodev,noexec,relatime - cgroup2 cgroup2 rw,nsdelegate
+75 60 0:38 / /mnt/c rw,noatime - 9p C:\\134 rw,dirsync,aname=drvfs;path=C:\\;uid=1000"""
+
+
+@pytest.mark.parametrize(
+    ("cgroup", "mountinfo", "own", "where"),
+    [
+        pytest.param(
+            DOCKER_V1_GROUP,
+            DOCKER_V1,
+            "sys/fs/cgroup/memory",
+            "cgroup v1 /docker/4bd1",
+            id="docker, version 1",
+        ),
+        pytest.param(
+            "0::/\n",
+            DOCKER_V2_PRIVATE,
+            "sys/fs/cgroup",
+            "cgroup v2 / (memory.max)",
+            id="docker, version 2, private namespace",
+        ),
+        pytest.param(
+            "0::/system.slice/docker-4bd1.scope\n",
+            DOCKER_V2_HOST,
+            "sys/fs/cgroup/system.slice/docker-4bd1.scope",
+            "cgroup v2 /system.slice/docker-4bd1.scope (memory.max)",
+            id="docker, version 2, --cgroupns=host",
+        ),
+        pytest.param(
+            SYSTEMD_HYBRID_GROUP,
+            SYSTEMD_HYBRID,
+            "sys/fs/cgroup/memory/user.slice/user-1000.slice/session-3.scope",
+            "cgroup v1 /user.slice/user-1000.slice/session-3.scope",
+            id="systemd, hybrid",
+        ),
+        pytest.param(
+            "6:memory:/kubepods/burstable/pod1f/c0\n0::/\n",
+            KUBERNETES_V1,
+            "sys/fs/cgroup/memory",
+            "cgroup v1 /kubepods/burstable/pod1f/c0",
+            id="kubernetes, version 1",
+        ),
+        pytest.param(
+            "0::/.lxc\n",
+            LXC,
+            "sys/fs/cgroup/.lxc",
+            "cgroup v2 /.lxc (memory.max)",
+            id="LXC",
+        ),
+        pytest.param(
+            "0::/init.scope\n",
+            WSL,
+            "sys/fs/cgroup/init.scope",
+            "cgroup v2 /init.scope (memory.max)",
+            id="WSL",
+        ),
+    ],
+)
+def test_real_systems(
+    world: World, cgroup: str, mountinfo: str, own: str, where: str
+) -> None:
+    """What /proc says on systems as they are, shortened."""
+    world.process(cgroup, mountinfo)
+    if "v1" in where:
+        world.v1(own, limit=64 * MIB, usage=MIB)
+    else:
+        world.v2(own, most=64 * MIB, current=MIB)
+    (found,) = world.levels()
+    assert (found.where, found.limit, found.used) == (where, 64 * MIB, MIB)
+
+
+@pytest.mark.parametrize("odd", ["\x0b", "\x0c", "\x85", "\u2028", "\xa0", "\r"])
+def test_names_with_what_python_takes_for_blanks(world: World, odd: str) -> None:
+    """Only a newline ends a line, and only a blank a field."""
+    world.root.joinpath("proc/self").mkdir()
+    line = MEMORY1.format(root="/", point=f"/c{odd}g")
+    for name, text in (("cgroup", f"4:memory:/a{odd}b\n"), ("mountinfo", f"{line}\n")):
+        (world.root / "proc/self" / name).write_bytes(text.encode())
+    world.v1(f"c{odd}g/a{odd}b", limit=MIB)
+    (found,) = world.levels()
+    assert found.where == f"cgroup v1 /a{odd}b"
+
+
+def test_garbage_that_changes_is_not_logged_for_ever(
+    plain: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nor remembered."""
+    with Memory(plain.root) as memory:
+        for number in range(2 * memory_module.MOST_SAID):
+            plain.write("sys/fs/cgroup/app/memory.current", f"garbage {number}\n")
+            assert len(memory.levels()) == 1
+    assert len(caplog.records) == memory_module.MOST_SAID
+
+
 def test_lines_that_make_no_sense(plain: World) -> None:
     """Garbage in both files is passed over."""
     for path in ("proc/self/cgroup", "proc/self/mountinfo"):
@@ -374,6 +499,7 @@ def vanish(memory: Memory, error: int) -> None:
     memory.levels()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "pread", gone)
+        patch.setattr(kernel_file, "_quick_calls", lambda: None)
         memory.levels()
 
 

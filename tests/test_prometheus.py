@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -104,6 +104,25 @@ def test_bad_arguments() -> None:
     """Something else than a reclaimer is refused."""
     with pytest.raises(TypeError, match="must be a Reclaimer, not str"):
         ReclaimerCollector("x")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"prefix": "a b"}, ValueError),
+        ({"prefix": 5}, ValueError),
+        ({"labels": ["a"]}, TypeError),
+        ({"labels": {"a": 5}}, TypeError),
+        ({"labels": {"a b": "c"}}, ValueError),
+        ({"labels": {"by": "c"}}, ValueError),
+    ],
+)
+def test_names_that_prometheus_refuses(
+    domain: Domain, options: dict[str, Any], error: type[Exception]
+) -> None:
+    """They are refused at once, not at each scrape."""
+    with pytest.raises(error, match=r"must be|cannot be"):
+        ReclaimerCollector(made(domain, FakeMemory(90)), **options)
 
 
 def test_without_prometheus_client() -> None:

@@ -57,7 +57,7 @@ class Alarms:
                     self._set[directory] = alarm
                 else:
                     alarm.rearm(at)
-            except OSError as error:
+            except (OSError, ValueError) as error:
                 self._drop(directory)
                 logger.info(
                     "%s: no threshold, a timer has to do: %s", level.where, error

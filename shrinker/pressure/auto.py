@@ -41,6 +41,7 @@ def auto(
     variables are, which it takes out.  ``exclude`` has the types, or the names, of
     sources that are not to be tried again; ``Polling`` cannot be excluded.
     """
+    _check(memory, exclude)
     looked_at = Memory() if memory is None else memory
     passed_over: list[str] = []
     for what, make in _candidates(looked_at, environ):
@@ -74,6 +75,13 @@ def auto(
         [f"{what} works", *(f"not {each}" for each in passed_over)]
     )
     return source
+
+
+def _check(memory: object, exclude: object) -> None:
+    if memory is not None and not isinstance(memory, Memory):
+        raise TypeError(f"memory must be a Memory, not {type(memory).__name__}")
+    if isinstance(exclude, str):
+        raise TypeError("exclude must be a collection of types and names, not a str")
 
 
 def _candidates(

@@ -16,6 +16,7 @@ import select
 import time
 from typing import TYPE_CHECKING
 
+from shrinker.pressure.kernel_file import drained
 from shrinker.pressure.pace import SHORTEST, Pace
 
 if TYPE_CHECKING:
@@ -51,12 +52,20 @@ class Bell:
 
     def still(self) -> None:
         """Make it silent until it is rung again."""
-        with contextlib.suppress(BlockingIOError):
-            os.eventfd_read(self.fd)
+        drained(self.fd)
+
+    def close(self) -> None:
+        """Close it where nobody else can ring: in a child, whose threads are gone.
+
+        Their frames stay, and would hold it for ever.
+        """
+        descriptor, self.fd = self.fd, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
     def __del__(self) -> None:
         with contextlib.suppress(AttributeError, OSError):
-            os.close(self.fd)
+            self.close()
 
 
 class Background:

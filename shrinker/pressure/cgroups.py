@@ -77,8 +77,8 @@ def find_cgroups(
     """
     base = Path(root)
     process = base / "proc" / str(pid)
-    paths = _paths((process / "cgroup").read_text("utf-8", "surrogateescape"))
-    mounts = _mounts((process / "mountinfo").read_text("utf-8", "surrogateescape"))
+    paths = _paths(_text(process / "cgroup"))
+    mounts = _mounts(_text(process / "mountinfo"))
     number = os.getpid() if pid == "self" else int(pid)
     chains = {
         version: _chain(version, path, mounts, base, number)
@@ -96,10 +96,18 @@ class _Mount:
     point: str
 
 
+def _text(path: Path) -> str:
+    r"""Read a file in which only ``\n`` ends a line, and only a blank a field.
+
+    Names may have all else that Python takes for such.
+    """
+    return path.read_bytes().decode("utf-8", "surrogateescape")
+
+
 def _paths(text: str) -> dict[int, str]:
     """Read /proc/<pid>/cgroup: the path in the memory hierarchy, and in version 2."""
     found: dict[int, str] = {}
-    for line in text.splitlines():
+    for line in text.split("\n"):
         number, _, rest = line.partition(":")
         controllers, colon, path = rest.partition(":")
         if not colon or not path.startswith("/"):
@@ -115,9 +123,9 @@ def _paths(text: str) -> dict[int, str]:
 def _mounts(text: str) -> list[_Mount]:
     """Read /proc/<pid>/mountinfo: where hierarchies with memory are mounted."""
     found: list[_Mount] = []
-    for line in text.splitlines():
+    for line in text.split("\n"):
         left, dash, right = line.partition(" - ")
-        fields, kind = left.split(), right.split()
+        fields, kind = left.split(" "), right.split(" ")
         if not dash or len(fields) < 5 or len(kind) < 3:  # noqa: PLR2004 - proc(5)
             continue
         if kind[0] == "cgroup2":

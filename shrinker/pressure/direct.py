@@ -83,4 +83,6 @@ class Direct:
 def _runs_event_loop() -> bool:
     """Return whether asyncio runs a loop on this thread, without importing it."""
     asyncio = sys.modules.get("asyncio.events")
-    return asyncio is not None and asyncio._get_running_loop() is not None
+    # Not there yet while another thread is importing it.
+    running = getattr(asyncio, "_get_running_loop", None)
+    return running is not None and running() is not None

@@ -7,9 +7,12 @@ and what lies between entries in use only when ``malloc_trim`` asks, page by pag
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 from typing import TYPE_CHECKING
+
+from shrinker.pressure.kernel_file import KernelFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,14 +33,15 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 def resident() -> int:
     """Return the RSS of the process in bytes; 0 where it cannot be read."""
-    # Opened each time: a child of a fork would go on reading its parent's.
     with contextlib.suppress(OSError, ValueError, IndexError):
-        descriptor = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            return int(os.read(descriptor, 256).split()[1]) * _PAGE
-        finally:
-            os.close(descriptor)
+        return int(_own_statm(os.getpid()).read().split()[1]) * _PAGE
     return 0
+
+
+@functools.lru_cache(maxsize=1)
+def _own_statm(_pid: int) -> KernelFile:
+    """Open the file, anew in a child: it would go on reading its parent's."""
+    return KernelFile("/proc/self/statm")
 
 
 class Trimmer:

@@ -47,6 +47,7 @@ class Listening:
         self._clock = clock
         self._source: PressureSource | None = None
         self._lost: list[str] = []
+        self._said = ""
         self._again: float | None = None
 
     @property
@@ -79,12 +80,26 @@ class Listening:
     def fileno(self) -> int | None:
         """Return the descriptor to sleep on, if there is one."""
         source = self._source
-        return None if source is None else source.fileno()
+        if source is None:
+            return None
+        try:
+            descriptor = source.fileno()
+            if descriptor is not None and descriptor < 0:
+                raise SourceGone("its descriptor is closed")  # noqa: TRY301
+        except Exception as error:  # noqa: BLE001 - anybody's class
+            self._lose(source, error)
+            return None
+        return descriptor
 
     def due(self) -> float | None:
         """Return in how many seconds ``read`` wants to be called anyway."""
-        if self._source is not None:
-            return self._source.due()
+        source = self._source
+        if source is not None:
+            try:
+                due = source.due()
+                return None if due is None else max(0.0, due)
+            except Exception as error:  # noqa: BLE001 - anybody's class
+                self._lose(source, error)
         return None if self._again is None else max(0.0, self._again - self._clock())
 
     def read(self) -> PressureEvent | None:
@@ -96,13 +111,18 @@ class Listening:
             return None
         try:
             return source.read()
-        except (SourceGone, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - anybody's class
             self._lose(source, error)
             return None
 
     def _lose(self, source: PressureSource, error: Exception) -> None:
-        self.close()
-        self._changed("source lost", f"{source.name}: {error}")
+        expected = isinstance(error, (SourceGone, OSError))
+        said = str(error) if expected else f"{type(error).__name__}: {error}"
+        self._changed("source lost", f"{source.name}: {said}")
+        try:
+            self.close()
+        except Exception as raised:  # noqa: BLE001 - it is gone in any case
+            self._changed("source lost", f"{source.name}: closing it: {raised}")
         if self._wanted == "auto":
             self._lost.append(source.name)
             self._choose()
@@ -112,7 +132,7 @@ class Listening:
     def _try_again(self) -> None:
         try:
             self.open()
-        except OSError:
+        except Exception:  # noqa: BLE001 - anybody's class
             self._again = self._clock() + TRY_AGAIN
         else:
             if isinstance(self._wanted, PressureSource):
@@ -125,13 +145,19 @@ class Listening:
             source = auto(memory=self._memory, exclude=self._lost)
         except Exception as error:  # noqa: BLE001 - watermarks work without
             text = f"none works here, watermarks go on alone: {error}"
-            self._changed("source lost", text)
+            self._say("source lost", text)
             return
         if source.fileno() is None:
             # It would read by a timer what we read by a better one.
             source.close()
             text = f"none that could wake us, a timer has to do ({source.reason})"
-            self._changed("source", text)
+            self._say("source", text)
             return
         self._source = source
-        self._changed("source", f"{source.name}: {source.reason}")
+        self._say("source", f"{source.name}: {source.reason}")
+
+    def _say(self, kind: str, text: str) -> None:
+        """Tell what was chosen, unless it is what was said last."""
+        if text != self._said:
+            self._said = text
+            self._changed(kind, text)

@@ -21,8 +21,9 @@ import logging
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
+from shrinker.errors import check_int
 from shrinker.pressure.cgroups import Cgroup, Cgroups, find_cgroups
 from shrinker.pressure.kernel_file import UNLIMITED, KernelFile
 
@@ -36,6 +37,9 @@ __all__ = ["LOOK_AGAIN_SECONDS", "Memory", "MemoryLevel"]
 
 LOOK_AGAIN_SECONDS = 10.0
 """How long a process may be in another group before that is noticed."""
+
+MOST_SAID = 100
+"""Problems that are logged at most."""
 
 _KIB = 1024
 _log = logging.getLogger("shrinker.pressure")
@@ -74,8 +78,10 @@ class Memory:
     """
 
     def __init__(
-        self, root: str | os.PathLike[str] = "/", pid: int | str = "self"
+        self, root: str | os.PathLike[str] = "/", pid: int | Literal["self"] = "self"
     ) -> None:
+        if pid != "self":
+            check_int("pid", pid, 1, (1 << 31) - 1)
         self._root = Path(root)
         self._pid = pid
         self._said: set[str] = set()
@@ -141,7 +147,8 @@ class Memory:
         return view
 
     def _complain(self, text: str) -> None:
-        if text not in self._said:
+        # Garbage may be another each time.
+        if text not in self._said and len(self._said) < MOST_SAID:
             self._said.add(text)
             _log.warning("%s", text)
 

@@ -351,10 +351,9 @@ class Policy:
         """Return the watermarks of a level."""
         marks = self._marks.get(level.limit)
         if marks is None:
-            marks = self._rule(level.limit)
-            if not marks.fits(level.limit):
-                marks = Watermarks.of(level.limit)
-                text = f"do not fit {level.where} of {level.limit} bytes: using {marks}"
+            marks, wrong = Watermarks.by(self._rule, level.limit)
+            if wrong:
+                text = f"{wrong} {level.where} of {level.limit} bytes: using {marks}"
                 self._tell("watermarks", f"the given watermarks {text}")
             if len(self._marks) >= 16:  # noqa: PLR2004 - limits may change for ever
                 self._marks.clear()

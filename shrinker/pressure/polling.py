@@ -40,6 +40,10 @@ class Polling(PressureSource):
             raise ValueError(f"a share must be between 0 and 1, not {free_below}")
         if isinstance(free_below, int) and free_below < 1:
             raise ValueError(f"free_below must be at least 1 byte, not {free_below}")
+        if memory is not None and not isinstance(memory, Memory):
+            raise TypeError(f"memory must be a Memory, not {type(memory).__name__}")
+        if isinstance(period, bool) or not isinstance(period, int | float):
+            raise TypeError(f"period must be a number, not {period!r}")
         if not 0 < period < math.inf:
             raise ValueError(f"period must be above 0 seconds, not {period}")
         self._given = memory

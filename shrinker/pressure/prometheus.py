@@ -13,6 +13,7 @@ nothing is counted twice.
 from __future__ import annotations
 
 import collections
+import re
 from typing import TYPE_CHECKING
 
 try:
@@ -65,6 +66,10 @@ _PER_SHRINKER = (
 )
 
 
+_NAME = re.compile("[a-zA-Z_][a-zA-Z0-9_]*")
+_TAKEN = ("by", "shrinker")
+
+
 class ReclaimerCollector:
     """Shows a reclaimer's ``statistics()``; register it with a registry.
 
@@ -86,10 +91,20 @@ class ReclaimerCollector:
         if not isinstance(reclaimer, Reclaimer):
             kind = type(reclaimer).__name__
             raise TypeError(f"reclaimer must be a Reclaimer, not {kind}")
+        labels = {} if labels is None else labels
+        if not isinstance(prefix, str) or not _NAME.fullmatch(prefix):
+            raise ValueError(f"prefix must be a name for Prometheus, not {prefix!r}")
+        if not isinstance(labels, dict):
+            raise TypeError(f"labels must be a dict, not {type(labels).__name__}")
+        for name, value in labels.items():
+            if not isinstance(name, str) or not isinstance(value, str):
+                raise TypeError(f"labels must be str: {name!r}, {value!r}")
+            if not _NAME.fullmatch(name) or name in _TAKEN:
+                raise ValueError(f"{name!r} cannot be the name of a label here")
         self._reclaimer = reclaimer
         self._prefix = prefix
-        self._names = tuple(labels or ())
-        self._values = tuple((labels or {}).values())
+        self._names = tuple(labels)
+        self._values = tuple(labels.values())
         self._shrinkers = shrinkers
 
     def describe(self) -> Iterator[Metric]:

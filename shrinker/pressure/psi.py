@@ -61,7 +61,10 @@ class PsiTrigger(PressureSource):
         stall: float = 0.15,
         window: float = 2.0,
     ) -> None:
-        if kind not in {"some", "full"}:
+        for name, value in (("stall", stall), ("window", window)):
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise TypeError(f"{name} must be a number, not {value!r}")
+        if kind not in ("some", "full"):
             raise ValueError(f"kind must be 'some' or 'full', not {kind!r}")
         if not _WINDOW[0] <= window <= _WINDOW[1]:
             raise ValueError(f"window must be 0.5 to 10 seconds, not {window}")

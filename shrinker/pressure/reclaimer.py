@@ -12,8 +12,10 @@ import contextlib
 import logging
 import os
 import threading
+import weakref
 from typing import TYPE_CHECKING, Self
 
+from shrinker._ffi import lib
 from shrinker.domain import Domain, default_domain
 from shrinker.errors import check_int
 from shrinker.pressure.alarms import Alarms
@@ -40,10 +42,13 @@ logger = logging.getLogger("shrinker.pressure")
 
 LAST = 1.0
 """Seconds that a start waits for the end of the thread before."""
+MOST_SECONDS = 1e9
+"""Seconds that settings may have; thirty years."""
 AT_EXIT = 2.0
 """Seconds that the interpreter's end waits for a reclaim under way."""
 
 _started: set[Reclaimer] = set()
+_known: weakref.WeakSet[Reclaimer] = weakref.WeakSet()
 
 
 class Reclaimer:
@@ -82,6 +87,13 @@ class Reclaimer:
         direct_on_event_loop: bool = False,
         history: int = 256,
     ) -> None:
+        for name, value in (
+            ("trim", trim),
+            ("direct", direct),
+            ("direct_on_event_loop", direct_on_event_loop),
+        ):
+            if not isinstance(value, bool):
+                raise TypeError(f"{name} must be a bool, not {type(value).__name__}")
         domain = default_domain() if domain is None else domain
         if not isinstance(domain, Domain):
             raise TypeError(f"domain must be a Domain, not {type(domain).__name__}")
@@ -110,6 +122,8 @@ class Reclaimer:
         self._lock = threading.RLock()
         self._background: Background | None = None
         self._thread: threading.Thread | None = None
+        self._entered = 0
+        _known.add(self)
 
     @property
     def domain(self) -> Domain:
@@ -122,10 +136,17 @@ class Reclaimer:
         return self._background is not None
 
     def __enter__(self) -> Self:
-        return self.start()
+        self.start()
+        with self._lock:
+            self._entered += 1
+        return self
 
     def __exit__(self, *_: object) -> None:
-        self.stop()
+        with self._lock:
+            self._entered -= 1
+            last = self._entered == 0
+        if last:  # An outer block is still protected.
+            self.stop()
 
     def __repr__(self) -> str:
         return f"<Reclaimer {'running' if self.running else 'stopped'}>"
@@ -143,8 +164,8 @@ class Reclaimer:
             self._domain._check_open()
             # It may be about to close the source that we are going to open.
             last = self._thread
-            if last is not None and last is not threading.current_thread():
-                last.join(LAST)
+            if last is not None:
+                _join(last, LAST)
             # Before anything is opened: it shows whether there is another one.
             self._worker.watch(self._direct)
             listening = Listening(self._source, self._memory, self._worker.changed)
@@ -156,8 +177,8 @@ class Reclaimer:
                 thread = threading.Thread(
                     target=background.run, name="shrinker-reclaimer", daemon=True
                 )
-                self._background, self._thread = background, thread
                 _started.add(self)
+                self._background, self._thread = background, thread
                 thread.start()
             except BaseException:
                 self._background = self._thread = None
@@ -179,11 +200,11 @@ class Reclaimer:
                 # First, so that the thread does not want our lock at its end.
                 self._over(background)
                 background.stop()
-        if thread is None or thread is threading.current_thread():
+        if thread is None:
             return
-        thread.join(timeout)
-        if thread.is_alive():
+        if _join(thread, timeout) and thread.is_alive():
             logger.warning("the reclaimer's thread is still in a callback")
+        # Now, not at the thread's end: a start may open the source again before.
         if background is not None:
             background.close()
             if self._own_memory:
@@ -201,9 +222,12 @@ class Reclaimer:
         For programs that want no thread, from a timer of their own say.  Returns the
         verdict where something was done.  Raises ``KeyboardInterrupt`` and
         ``SystemExit`` from callbacks, ``ShrinkerError`` where the domain is closed.
-        What else callbacks raise is logged, and counted in the verdict.
+        What else callbacks raise is logged, and counted in the verdict.  Inside of a
+        callback it does nothing.
         """
         self._domain._check_open()
+        if lib.reclaim_in_callback():
+            return None
         try:
             return self._worker.look("look")
         finally:
@@ -261,14 +285,27 @@ class Reclaimer:
         self._worker.unwatch()
         if background is not None:
             background.close()
+            background.bell.close()
         self._memory.close()
+
+
+def _join(thread: threading.Thread, timeout: float | None) -> bool:
+    """Wait for a thread, unless it is this one or has not begun; return whether.
+
+    A signal handler may come while the thread is being started.
+    """
+    try:
+        thread.join(timeout)
+    except RuntimeError:
+        return False
+    return True
 
 
 def _check_seconds(name: str, value: float) -> None:
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         raise TypeError(f"{name} must be a number, not {type(value).__name__}")
-    if not 0 <= value < float("inf"):
-        raise ValueError(f"{name} must be 0 or more seconds, not {value}")
+    if not 0 <= value <= MOST_SECONDS:
+        raise ValueError(f"{name} must be 0 to {MOST_SECONDS:g} seconds, not {value}")
 
 
 def _rule(
@@ -287,7 +324,8 @@ def _rule(
 
 
 def _forked() -> None:
-    for reclaimer in list(_started):
+    # All: another thread may have been inside of one that is not running.
+    for reclaimer in list(_known):
         # The child goes on in any case.
         with contextlib.suppress(Exception):
             reclaimer._after_fork()

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import os
 import select
 import time
 from typing import TYPE_CHECKING, Self
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 __all__ = ["PressureEvent", "PressureSource", "SourceGone"]
+
+_LONGEST = 3600.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -114,7 +117,7 @@ class PressureSource(abc.ABC):
         Returns ``None`` when the time is over, and raises what ``read`` raises.  A
         ``timeout`` of 0 looks without sleeping.
         """
-        if timeout is not None and timeout < 0:
+        if timeout is not None and not timeout >= 0:
             raise ValueError(f"timeout must not be negative, not {timeout}")
         end = None if timeout is None else time.monotonic() + timeout
         while True:
@@ -132,7 +135,7 @@ class PressureSource(abc.ABC):
         """Wait for the next event without blocking asyncio's loop; cancellable.
 
         Raises what ``read`` raises, and ``ShrinkerError`` if another task waits for
-        this source already (a loop has one reader for each descriptor).
+        this source already.  Closing the source does not end the wait: cancel it.
         """
         import asyncio  # noqa: PLC0415 - only for those who use it
 
@@ -151,12 +154,17 @@ class PressureSource(abc.ABC):
                 descriptor, due = self.fileno(), self.due()
                 timer = None if due is None else loop.call_later(due, woken.set)
                 if descriptor is not None:
+                    # One of our own: whoever closes the source before cancelling us
+                    # gives its number free, and then it is somebody else's reader.
+                    descriptor = os.dup(descriptor)
                     loop.add_reader(descriptor, woken.set)
                 try:
                     await woken.wait()
                 finally:
                     if descriptor is not None:
-                        loop.remove_reader(descriptor)
+                        if not loop.is_closed():
+                            loop.remove_reader(descriptor)
+                        os.close(descriptor)
                     if timer is not None:
                         timer.cancel()
                 event = self.read()
@@ -196,7 +204,9 @@ class PressureSource(abc.ABC):
         if descriptor is not None:
             poll.register(descriptor, select.POLLIN)
         due = self.due()
-        if due is not None and (seconds is None or due <= seconds):
+        if seconds is not None:
+            seconds = min(seconds, _LONGEST)  # Of what poll takes.
+        if due is not None and due <= _LONGEST and (seconds is None or due <= seconds):
             poll.poll(due * 1000)
             return True  # Either is a reason.
         return bool(poll.poll(None if seconds is None else seconds * 1000))

@@ -58,8 +58,13 @@ class SystemdPressure(PressureSource):
     def __init__(self, path: str, write: bytes = b"") -> None:
         """Take settings, usually by ``from_environment``.
 
-        Raises ``ValueError`` unless ``path`` is absolute.
+        Raises ``ValueError`` unless ``path`` is absolute, ``TypeError`` unless it is
+        a ``str`` and ``write`` are ``bytes``.
         """
+        if not isinstance(path, str):
+            raise TypeError(f"path must be a str, not {type(path).__name__}")
+        if not isinstance(write, bytes):
+            raise TypeError(f"write must be bytes, not {type(write).__name__}")
         if not path.startswith("/") or "\0" in path:
             raise ValueError(f"{WATCH} must be an absolute path, not {path!r}")
         self._path = path

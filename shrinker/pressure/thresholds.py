@@ -15,7 +15,7 @@ import os
 from pathlib import Path
 
 from shrinker.errors import ShrinkerError, check_int
-from shrinker.pressure.kernel_file import KernelFile, file_error
+from shrinker.pressure.kernel_file import KernelFile, drained, file_error
 from shrinker.pressure.source import PressureEvent, PressureSource, SourceGone
 
 __all__ = ["UsageThreshold"]
@@ -102,9 +102,7 @@ class UsageThreshold(PressureSource):
         """Return what was crossed; see ``PressureSource``."""
         if self._usage is None:
             raise ShrinkerError(f"{self.name} is not open")
-        try:
-            os.eventfd_read(self._eventfd)
-        except BlockingIOError:
+        if not drained(self._eventfd):
             return None
         try:
             usage = self._usage.value()

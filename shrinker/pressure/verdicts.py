@@ -8,6 +8,7 @@ verdicts, and the background logs them.
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import logging
 import threading
@@ -160,18 +161,23 @@ class ReclaimerStatistics:
 Entry = tuple[int, str, BaseException | None]
 MOST_SAID = 1000
 """Things that are remembered to have been complained of."""
+MOST_WAITING = 1000
+"""Lines that wait to be logged, and verdicts that wait to be counted, at most."""
 
 
 class Journal:
     """Keeps the last verdicts and counts all of them.
 
     ``add`` waits for nobody: deques append in one go.  Totals are brought up to date
-    by whoever asks, under a lock.
+    by whoever asks, under a lock, which a signal handler that asks may hold already.
     """
 
     def __init__(self, history: int) -> None:
         self._fresh: collections.deque[Verdict] = collections.deque()
-        self._unlogged: collections.deque[Entry] = collections.deque()
+        self._unlogged: collections.deque[Entry] = collections.deque(
+            maxlen=MOST_WAITING
+        )
+        self._unheard = 0
         self._kept: collections.deque[Verdict] = collections.deque(maxlen=history)
         self._totals: collections.Counter[str] = collections.Counter()
         self._seconds = 0.0
@@ -180,35 +186,59 @@ class Journal:
 
     def after_fork(self) -> None:
         """Make the lock anew: a thread that is gone may have held it."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._absorbing = False
+        self._logging = False
 
     def add(self, verdict: Verdict) -> None:
         """Keep a verdict, to be logged later."""
-        self._unlogged.append((verdict.level, str(verdict), None))
+        self._leave(verdict.level, str(verdict))
         self._fresh.append(verdict)
+        # Where nobody has asked or logged for long, a handler hangs perhaps.
+        if len(self._fresh) > MOST_WAITING and self._lock.acquire(blocking=False):
+            try:
+                self._absorb()
+            finally:
+                self._lock.release()
 
     def complain(self, text: str, error: BaseException | None = None) -> None:
         """Leave a warning for the log, with the error's traceback."""
-        self._unlogged.append((logging.WARNING, text, error))
+        self._leave(logging.WARNING, text, error)
 
     def complain_once(self, key: object, text: str, error: BaseException) -> None:
         """As ``complain``, for the first time with this key; later ones at DEBUG."""
         if key in self._said or len(self._said) >= MOST_SAID:
-            self._unlogged.append((logging.DEBUG, text, None))
+            self._leave(logging.DEBUG, text)
             return
         self._said.add(key)
         self.complain(text, error)
 
     def log(self) -> None:
-        """Log what was not yet logged."""
-        while self._unlogged:
-            try:
+        """Log what was not yet logged, unless another thread is about it.
+
+        A handler that raises is passed over.  What handlers cause by inserting into
+        caches is logged the next time, not for ever in this one.
+        """
+        if self._logging:
+            return
+        self._logging = True
+        try:
+            for _ in range(len(self._unlogged)):
                 level, text, error = self._unlogged.popleft()
-            except IndexError:  # Another thread was faster.
-                break
-            logger.log(level, "%s", text, exc_info=error)
+                with contextlib.suppress(Exception):
+                    logger.log(level, "%s", text, exc_info=error)
+            lost, self._unheard = self._unheard, 0
+            if lost:
+                with contextlib.suppress(Exception):
+                    logger.warning("%d lines of log were dropped: too many", lost)
+        finally:
+            self._logging = False
         with self._lock:
             self._absorb()
+
+    def _leave(self, level: int, text: str, error: BaseException | None = None) -> None:
+        self._unheard += len(self._unlogged) == MOST_WAITING
+        self._unlogged.append((level, text, error))
 
     def history(self) -> tuple[Verdict, ...]:
         """Return the last verdicts, the oldest first."""
@@ -223,19 +253,27 @@ class Journal:
             return self._totals.copy(), self._seconds
 
     def _absorb(self) -> None:
+        if self._absorbing:  # A signal handler or destructor, in the middle of it.
+            return
+        self._absorbing = True
+        try:
+            while self._fresh:  # Only emptied here, under the lock.
+                self._count(self._fresh.popleft())
+        finally:
+            self._absorbing = False
+
+    def _count(self, verdict: Verdict) -> None:
         totals = self._totals
-        while self._fresh:  # Only emptied here, under the lock.
-            verdict = self._fresh.popleft()
-            self._kept.append(verdict)
-            totals[verdict.action] += 1
-            totals["freed"] += verdict.freed
-            totals["given_back"] += max(0, verdict.given_back)
-            totals["trims"] += verdict.trimmed
-            totals["callback_errors"] += verdict.errors
-            if verdict.action in RECLAIMS:
-                totals["reclaims"] += 1
-                totals["fruitless"] += not verdict.freed
-            self._seconds += verdict.duration
+        self._kept.append(verdict)
+        totals[verdict.action] += 1
+        totals["freed"] += verdict.freed
+        totals["given_back"] += max(0, verdict.given_back)
+        totals["trims"] += verdict.trimmed
+        totals["callback_errors"] += verdict.errors
+        if verdict.action in RECLAIMS:
+            totals["reclaims"] += 1
+            totals["fruitless"] += not verdict.freed
+        self._seconds += verdict.duration
 
 
 BAD_NEWS = frozenset({"breaker opened", "source lost", "watermarks"})

@@ -8,7 +8,7 @@ the background is too slow, and whoever grows a cache has to free before going o
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from shrinker.errors import check_int
 
@@ -59,7 +59,7 @@ class Watermarks:
             )
 
     @classmethod
-    def of(cls, limit: int) -> Watermarks:
+    def of(cls, limit: int) -> Self:
         """Return the defaults for a limit of so many bytes.
 
         4, 10 and 15 % of it; at least 16, 32 and 48 MiB (but no more than 12, 25 and
@@ -72,7 +72,22 @@ class Watermarks:
                 _SHARES, _FLOORS, _CAPS, _MOST, strict=True
             )
         )
-        return _rising(*marks)
+        return cls(*_rising(*marks))
+
+    @classmethod
+    def by(cls, rule: Callable[[int], Watermarks], limit: int) -> tuple[Self, str]:
+        """Ask a rule; return the defaults, and what is wrong, where it is no use."""
+        wrong = "do not fit"
+        try:
+            marks = rule(limit)
+            if not isinstance(marks, cls):
+                kind = type(marks).__name__
+                wrong = f"are a callable that returned {kind}, no Watermarks, for"
+            elif marks.fits(limit):
+                return marks, ""
+        except Exception as error:  # noqa: BLE001 - anybody's rule
+            wrong = f"are a callable that raised {type(error).__name__} ({error}) for"
+        return cls.of(limit), wrong
 
     @staticmethod
     def fractions(min: float, low: float, high: float) -> Callable[[int], Watermarks]:  # noqa: A002 - the field's name
@@ -86,7 +101,8 @@ class Watermarks:
             )
 
         def rule(limit: int) -> Watermarks:
-            return _rising(int(limit * min), int(limit * low), int(limit * high))
+            shares = _rising(int(limit * min), int(limit * low), int(limit * high))
+            return Watermarks(*shares)
 
         return rule
 
@@ -95,8 +111,8 @@ class Watermarks:
         return self.high < limit
 
 
-def _rising(lowest: int, low: int, high: int) -> Watermarks:
-    """Make watermarks; of next to nothing the shares may all be 0."""
+def _rising(lowest: int, low: int, high: int) -> tuple[int, int, int]:
+    """Return what may be watermarks; of next to nothing the shares may all be 0."""
     lowest = max(1, lowest)
     low = max(lowest + 1, low)
-    return Watermarks(lowest, low, max(low + 1, high))
+    return lowest, low, max(low + 1, high)

@@ -11,14 +11,17 @@ it has to tell it leaves for whoever has the next one.  Others wait a moment, an
 go on anyway: a turn that is held longer belongs to a thread that is gone.  Files are
 read and callbacks run without it.
 
-Reading a file gives the GIL up, and beside busy threads it comes back a switch interval
-later, 5 ms.  A look may take long enough for them to fill whatever is free.  Therefore
+Calling a cache gives the GIL up, as a slow file does, and beside busy threads it comes
+back a switch interval later, 5 ms for each.  A look may take long enough for them to
+fill whatever is free.  Therefore
 
+- figures are read with the GIL held (``kernel_file``);
 - each thread that uses up the allowance looks for itself, which slows it down;
 - a look that begins leaves half of the allowance to the others, so that all together
   they get no more than there was;
 - figures that were read before a later look began may lower the allowance, and only the
-  latest may raise it.
+  latest may raise it;
+- caches that say too little are allowed less (``claims``).
 """
 
 from __future__ import annotations
@@ -26,11 +29,13 @@ from __future__ import annotations
 import collections
 import contextlib
 import logging
+import math
 import time
 from typing import TYPE_CHECKING
 
 from shrinker.errors import CallbackErrors, ShrinkerError
 from shrinker.growth import PAGE_SIZE
+from shrinker.pressure.claims import Claims
 from shrinker.pressure.give_back import resident
 from shrinker.pressure.policy import Action, Decision, News, Outcome, kept_bytes
 from shrinker.pressure.verdicts import BAD_NEWS, Verdict
@@ -89,6 +94,7 @@ class Worker:
         """What followed from them for the time until the next look."""
         self.credit = 0
         self._resident = resident
+        self._claims = Claims()
         self._busy = False
         self._ticket = 0
         # What came of reclaims whose threads had no turn to tell the policy.
@@ -124,12 +130,14 @@ class Worker:
         """
         # No call from here to there: see `Growth`.
         growth = self.domain._growth
-        growth.allowance = growth.allowance / 2
-        self._ticket = ticket = self._ticket + 1
-        levels = self.memory.levels()
+        claimed = growth.allowance
+        growth.allowance = claimed / 2
+        # What was claimed since counts, too: it may be long until a thread goes on.
+        claimed += growth.grown
+        levels, ticket = self._read()
         self._try_hear()
         decision = self.policy.look_direct(self.clock(), levels)
-        self._note(decision)
+        self._note(decision, 0 if claimed == math.inf else claimed)
         self._apply(levels, ticket)
         if decision.action is not Action.RECLAIM:
             return decision.action is Action.WAKE, None
@@ -150,6 +158,7 @@ class Worker:
 
     def _decide(self, event: str | None, weight: int | None = None) -> Decision:
         resident = 0 if weight is None else self._resident()
+        claimed = self.domain._growth.grown
         levels, ticket = self._read()
         with self._turn():
             self._hear()
@@ -157,7 +166,7 @@ class Worker:
                 self.clock(), levels, event=event, weight=weight, resident=resident
             )
         if decision.action is not Action.WEIGH:
-            self._note(decision)
+            self._note(decision, claimed)
             self._apply(levels, ticket)
         return decision
 
@@ -167,8 +176,10 @@ class Worker:
         self._ticket = ticket = self._ticket + 1
         return self.memory.levels(), ticket
 
-    def _note(self, decision: Decision) -> None:
+    def _note(self, decision: Decision, claimed: float) -> None:
         self.looks += 1
+        dropped = self.resting is not None and self.resting.under_pressure
+        self._claims.looked(decision.level, claimed, dropped=dropped)
         self.seen = decision.level
         self.credit = decision.credit
 
@@ -182,7 +193,7 @@ class Worker:
         """Tell the caches how much they may grow."""
         rest = self.policy.rest(self.clock(), levels)
         growth = self.domain._growth
-        pressure, allowance = rest.under_pressure, rest.allowance
+        pressure, allowance = rest.under_pressure, self._claims.allow(rest.allowance)
         self.levels = levels
         self.resting = rest
         # A row without calls: nobody stops watching in between.
@@ -194,6 +205,7 @@ class Worker:
     def watch(self, watcher: Callable[[], None]) -> None:
         """Have ``watcher`` called by whoever makes caches grow too much."""
         self.domain._growth.watch(watcher)
+        self._claims = Claims()
         self.watching = True
 
     def unwatch(self) -> None:
@@ -248,6 +260,7 @@ class Worker:
             ),
             weight=None if weight is None else max(0, weight - freed),
         )
+        self._claims.looked(outcome.after, 0, dropped=True)
         self._unheard.append((self.clock(), decision, outcome))
         level, marks = decision.level, decision.marks
         verdict = Verdict(

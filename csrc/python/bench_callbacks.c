@@ -2,6 +2,7 @@
 #include <stddef.h>
 
 #include "bench_callbacks.h"
+#include "domain.h"
 
 unsigned long bench_count(struct shrinker *shrinker, struct shrink_control *sc)
 {
@@ -81,5 +82,72 @@ unsigned long bench_walk_memcgs(struct reclaim_domain *domain,
 				freed += reclaim_shrink_slab(domain, GFP_KERNEL,
 							     nid, memcgs[i],
 							     priority);
+	return freed;
+}
+
+unsigned long bench_count_1000(struct shrinker *shrinker,
+			       struct shrink_control *sc)
+{
+	(void)shrinker;
+	(void)sc;
+	return 1000;
+}
+
+/* What the calibration loops work on; the compiler knows nothing of it. */
+struct calibration {
+	_Alignas(CACHE_LINE) unsigned long (*call)(struct shrinker *shrinker,
+						   struct shrink_control *sc);
+	_Alignas(CACHE_LINE) _Atomic(int64_t) deferred;
+	_Alignas(CACHE_LINE) _Atomic(int64_t) refs;
+};
+
+uint64_t bench_calibrate_c2(uint64_t loops)
+{
+	struct calibration on = { .call = bench_count_1000 };
+	uint64_t sum = 0;
+
+	__asm__ volatile("" : : "r"(&on) : "memory");
+	for (; loops; loops--) {
+		sum += on.call(NULL, NULL);
+		sum += (uint64_t)atomic_exchange(&on.deferred, 0);
+		sum += (uint64_t)atomic_fetch_add(&on.deferred, 1);
+	}
+	return sum;
+}
+
+uint64_t bench_calibrate_c4(uint64_t loops)
+{
+	struct calibration on = { .call = bench_count_1000 };
+	uint64_t sum = 0;
+
+	__asm__ volatile("" : : "r"(&on) : "memory");
+	for (; loops; loops--) {
+		atomic_fetch_add(&on.refs, 1);
+		sum += on.call(NULL, NULL);
+		sum += (uint64_t)atomic_exchange(&on.deferred, 0);
+		sum += (uint64_t)atomic_fetch_add(&on.deferred, 1);
+		atomic_fetch_sub(&on.refs, 1);
+	}
+	return sum;
+}
+
+uint64_t bench_pass(struct shrinker *shrinker, int priority, bool reset,
+		    uint64_t passes)
+{
+	struct walker *walk = reclaim_begin(shrinker->domain);
+	uint64_t freed = 0;
+
+	if (!walk)
+		return 0;
+	if (walk_to(walk, shrinker))
+		for (; passes; passes--) {
+			struct shrink_control sc = { .gfp_mask = GFP_KERNEL };
+
+			if (reset)
+				atomic_store_explicit(&shrinker->deferred_here, 0,
+						      memory_order_relaxed);
+			freed += do_shrink_slab(walk, &sc, shrinker, priority);
+		}
+	walk_end(walk);
 	return freed;
 }

@@ -90,4 +90,41 @@ unsigned long bench_walk_memcgs(struct reclaim_domain *domain,
 				struct mem_cgroup **memcgs, unsigned long nr,
 				int nr_nodes, int priority, unsigned long rounds);
 
+/**
+ * bench_count_1000 - count callback: a constant
+ */
+unsigned long bench_count_1000(struct shrinker *shrinker,
+			       struct shrink_control *sc);
+
+/**
+ * bench_calibrate_c2 - what a pass is compared with
+ * @loops: how often: one indirect call that returns a constant, one atomic
+ *	exchange, one atomic fetch-and-add
+ *
+ * Return: a number that depends on all of it.
+ */
+uint64_t bench_calibrate_c2(uint64_t loops);
+
+/**
+ * bench_calibrate_c4 - what a walk is compared with, for each shrinker
+ * @loops: how often: what bench_calibrate_c2() does, an atomic increment and an
+ *	atomic decrement
+ *
+ * Return: a number that depends on all of it.
+ */
+uint64_t bench_calibrate_c4(uint64_t loops);
+
+/**
+ * bench_pass - passes over one shrinker, without the walk around them
+ * @shrinker: registered, with one deferred counter and native callbacks
+ * @priority: 0 to SHRINK_MAX_PRIORITY
+ * @reset: forget the deferred work before each pass
+ * @passes: how often
+ *
+ * Context: as shrink_slab().
+ * Return: objects freed, modulo 2^64; 0 where there could be no walk.
+ */
+uint64_t bench_pass(struct shrinker *shrinker, int priority, bool reset,
+		    uint64_t passes);
+
 #endif /* SHRINKER_BENCH_CALLBACKS_H */

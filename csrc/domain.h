@@ -22,16 +22,19 @@
  * struct walker - one walk under way
  * @hold: shrinkers that must not be released: where the walk is, and where it
  *	goes next (holding.c)
- * @turn: index of the hold on @at
- * @busy: the record is in use
  * @at: the shrinker that the walk is at; NULL before the first
- * @seq: registration number of the last shrinker visited
  * @domain: constant
- * @outer: the thread's walk inside whose callback this one runs
  * @host: runtime that the walk is inside
- * @host_state: the host's word
+ * @outer: the thread's walk inside whose callback this one runs
+ * @seq: where the walk was when it had to start again from the head, the
+ *	registration number of the last shrinker visited; 0: it had not
+ * @turn: index of the hold on @at
+ * @is_first: the record that walks look at first; constant
+ * @busy: the record is in use; otherwise @hold, @at, @host, @seq and @stop are
+ *	empty
  * @stop: end the walk at the next return of a callback
  * @counted: written by the walk alone, read by anyone
+ * @host_state: the host's word
  * @next: all records of the domain; constant once published
  *
  * Records are reused and live as long as their domain, so that a search for
@@ -39,24 +42,26 @@
  */
 struct walker {
 	_Alignas(CACHE_LINE) _Atomic(struct shrinker *) hold[2];
-	unsigned int turn;
+	struct shrinker *at;
+	struct reclaim_domain *domain;
+	const struct reclaim_host *host;
+	struct walker *outer;
+	uint64_t seq;
+	bool turn;
+	bool is_first;
 	_Atomic(bool) busy;
 	bool stop;
-	struct shrinker *at;
-	uint64_t seq;
-	struct reclaim_domain *domain;
-	struct walker *outer;
-	const struct reclaim_host *host;
-	uintptr_t host_state;
+
 	struct {
-		_Atomic(uint64_t) walks;
+		_Alignas(CACHE_LINE) _Atomic(uint64_t) walks;
 		_Atomic(uint64_t) passes;
 		_Atomic(uint64_t) scan_calls;
 		_Atomic(uint64_t) scanned;
 		_Atomic(uint64_t) freed;
 		_Atomic(uint64_t) host_entries;
 	} counted;
-	struct walker *next;
+	uintptr_t host_state;
+	_Atomic(struct walker *) next;
 };
 
 /**
@@ -71,7 +76,6 @@ struct trace_sink {
  * struct reclaim_domain - a machine
  * @first: head of the registry, in order of registration
  * @dying_mask: a bit for each shrinker on @dying, by dying_bit()
- * @walkers: all walk records
  * @trace: sink of the trace under way
  * @tracing: threads that are handing an event to @trace
  * @walkers_fence: walks order their holds themselves (holding.c)
@@ -102,21 +106,21 @@ struct trace_sink {
  *	@lrus and to the groups' tables of lists; a leaf
  * @refs: one for each shrinker, one for the creator
  * @next_domain: all domains, for fork()
+ * @spare: the first of all walk records; the others come behind them
  *
  * Lock order: domains_lock (domain.c), memcg_lock, the locks of list_lru lists,
  * tree_lock, registry_lock, dying_lock, id_lock.  None of them but those of
  * lists (list_lru.h) is held while a callback or a host's function runs.
  */
 struct reclaim_domain {
-	_Atomic(struct shrinker *) first;
+	_Alignas(CACHE_LINE) _Atomic(struct shrinker *) first;
 	_Atomic(uint64_t) dying_mask;
 	_Atomic(struct trace_sink *) trace;
-	_Atomic(struct walker *) walkers;
+	struct mem_cgroup *root;
 	unsigned long stall_limit;
 	int nr_nodes;
 	bool walkers_fence;
 	bool kmem;
-	struct mem_cgroup *root;
 	_Atomic(int) nr_max;
 	_Atomic(struct unit_table *) by_id;
 	_Atomic(struct unit_table *) lrus;
@@ -149,6 +153,9 @@ struct reclaim_domain {
 	struct walker spare[SPARE_WALKERS];
 };
 
+/* Inside of the library: calls within the extension need no indirection. */
+#pragma GCC visibility push(hidden)
+
 /* The calling thread's innermost walk; NULL outside callbacks. */
 extern __attribute__((tls_model("initial-exec")))
 _Thread_local struct walker *current_walk;
@@ -178,15 +185,15 @@ static inline bool priority_is_valid(int priority)
 	return priority >= 0 && priority <= SHRINK_MAX_PRIORITY;
 }
 
-/* walk.c: the contracts are there. */
+/* walk.c: the contracts are there, and in walk.h. */
 void walker_init(struct walker *walk, struct reclaim_domain *domain);
 void walker_publish(struct walker *walk);
+struct walker *walker_claim_another(struct reclaim_domain *domain);
+struct shrinker *walk_step(struct walker *walk);
+void walk_leave_host(struct walker *walk);
+void walk_let_dying_go(struct walker *walk, const struct shrinker *shrinker);
 struct shrinker *walk_to_link(struct walker *walk,
 			      _Atomic(struct shrinker *) *link);
-struct walker *walk_begin(struct reclaim_domain *domain);
-void walk_end(struct walker *walk);
-struct shrinker *walk_next(struct walker *walk);
-void walk_rewind(struct walker *walk);
 bool walk_to(struct walker *walk, struct shrinker *shrinker);
 void walk_change_host(struct walker *walk, const struct reclaim_host *host);
 
@@ -199,5 +206,7 @@ struct walker *reclaim_begin(struct reclaim_domain *domain);
 
 /* trace.c */
 void trace_emit(struct reclaim_domain *domain, const struct shrink_event *event);
+
+#pragma GCC visibility pop
 
 #endif /* SHRINKER_DOMAIN_PRIVATE_H */

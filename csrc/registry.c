@@ -22,9 +22,7 @@ struct shrinker *reclaim_shrinker_alloc(struct reclaim_domain *domain,
 
 	/* A shrinker of its own cache lines: walks on other shrinkers are not
 	 * slowed by its counters, and dying_bit() spreads. */
-	shrinker = aligned_alloc(CACHE_LINE,
-				 (sizeof(*shrinker) + CACHE_LINE - 1) /
-					 CACHE_LINE * CACHE_LINE);
+	shrinker = aligned_alloc(CACHE_LINE, sizeof(*shrinker));
 	if (!shrinker)
 		return NULL;
 	memset(shrinker, 0, sizeof(*shrinker));
@@ -199,14 +197,22 @@ int64_t shrinker_nr_deferred(struct shrinker *shrinker, int nid,
 	return atomic_load(&shrinker->nr_deferred[nid]);
 }
 
+static void add_counts(struct shrinker_statistics *statistics,
+		       struct shrinker_counts *counts)
+{
+	statistics->passes += atomic_load(&counts->passes);
+	statistics->scan_calls += atomic_load(&counts->scan_calls);
+	statistics->scanned += atomic_load(&counts->scanned);
+	statistics->freed += atomic_load(&counts->freed);
+}
+
 void shrinker_get_statistics(struct shrinker *shrinker,
 			     struct shrinker_statistics *statistics)
 {
-	statistics->passes = atomic_load(&shrinker->counted.passes);
-	statistics->scan_calls = atomic_load(&shrinker->counted.scan_calls);
-	statistics->scanned = atomic_load(&shrinker->counted.scanned);
-	statistics->freed = atomic_load(&shrinker->counted.freed);
-	statistics->stalled = atomic_load(&shrinker->counted.stalled);
+	memset(statistics, 0, sizeof(*statistics));
+	statistics->stalled = atomic_load(&shrinker->stalled);
+	add_counts(statistics, &shrinker->counted_first);
+	add_counts(statistics, &shrinker->counted_others);
 }
 
 bool shrinker_rename(struct shrinker *shrinker, const char *name)

@@ -2,7 +2,7 @@
 #include <stddef.h>
 
 #include "bench_callbacks.h"
-#include "domain.h"
+#include "walk.h"
 
 unsigned long bench_count(struct shrinker *shrinker, struct shrink_control *sc)
 {

@@ -49,6 +49,16 @@ struct reclaim_host {
 	bool (*may_stay)(uintptr_t *state);
 };
 
+#ifndef SHRINKER_CDEF
+/* One part of struct shrinker_statistics. */
+struct shrinker_counts {
+	_Atomic(uint64_t) passes;
+	_Atomic(uint64_t) scan_calls;
+	_Atomic(uint64_t) scanned;
+	_Atomic(uint64_t) freed;
+};
+#endif
+
 /**
  * struct shrinker - a cache that can give objects back
  * @count_objects: how many objects could be freed now; SHRINK_EMPTY where there
@@ -80,44 +90,49 @@ struct shrinker {
 #ifdef SHRINKER_CDEF
 	...;
 #else
-	/* private: the rest is the library's. */
+	/*
+	 * private: the rest is the library's.  The first cache line is what
+	 * every pass reads, and a pass with nothing to do writes no line that
+	 * another walk reads.
+	 */
 
 	/* Host of the callbacks; NULL: plain C. */
 	const struct reclaim_host *host;
 	/* Successor in the registry; the shrinker itself while it is not linked. */
 	_Atomic(struct shrinker *) next;
-	/* Place in the order of registration, from 1. */
-	uint64_t seq;
+	/* Deferred objects, unless the flags say more; see @nr_deferred. */
+	_Atomic(int64_t) deferred_here;
+
 	/*
 	 * Deferred objects: @deferred_here, or an array with one for each
 	 * node.  Memcg-aware shrinkers keep theirs with the memcgs.
 	 */
 	_Atomic(int64_t) *nr_deferred;
-	_Atomic(int64_t) deferred_here;
 	/* Id in the memcgs' maps; -1 where not memcg-aware. */
 	int id;
 	/* Names the scan callback in trace events, where not 0. */
 	uint32_t label;
 	struct reclaim_domain *domain;
-	/* Counted by every pass; see struct shrinker_statistics. */
-	struct {
-		_Atomic(uint64_t) passes;
-		_Atomic(uint64_t) scan_calls;
-		_Atomic(uint64_t) scanned;
-		_Atomic(uint64_t) freed;
-		_Atomic(uint64_t) stalled;
-	} counted;
+	/* Place in the order of registration, from 1. */
+	uint64_t seq;
+	uint64_t debugfs_id;
 
 	/* Registration and release; guarded by the locks in csrc/domain.h. */
 	struct shrinker *prev;
 	struct shrinker *next_dying;
+	char *name;
+
+	/* Counted by passes of walks with the domain's first record, of which
+	 * there is one at a time ... */
+	_Alignas(64) struct shrinker_counts counted_first;
+	_Atomic(uint64_t) stalled;
 	_Atomic(unsigned long) refs;
 	bool linked;
 	bool dying;
 	bool settled;
 	bool release_when_idle;
-	uint64_t debugfs_id;
-	char *name;
+	/* ... and by passes of all other walks. */
+	_Alignas(64) struct shrinker_counts counted_others;
 #endif
 };
 

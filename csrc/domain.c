@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "counts.h"
 #include "holding.h"
 #include "memcg.h"
 
@@ -93,6 +94,7 @@ static void release_domain(struct reclaim_domain *domain)
 
 	reclaim_trace_stop(domain);
 	memcg_destroy(domain);
+	counts_destroy(domain);
 	/* The spare ones are part of the domain, and stand before the others. */
 	walk = atomic_load(&domain->spare[SPARE_WALKERS - 1].next);
 	for (; walk; walk = next) {

@@ -14,6 +14,8 @@
 #define unlikely(condition) __builtin_expect(!!(condition), 0)
 
 #define CACHE_LINE 64
+/* struct shrinker.flags: there is a host. */
+#define SHRINKER_HOSTED (1U << 31)
 /* Walks that find a record without allocating: reclaim runs when memory is
  * short. */
 #define SPARE_WALKERS 4
@@ -102,8 +104,10 @@ struct trace_sink {
  *	is allocated
  * @tree_lock: guards what struct mem_cgroup says
  * @first_memcg, @last_memcg: all groups, by id
- * @id_lock: guards @ids_used, a bit for each id below @nr_max, and writing to
- *	@lrus and to the groups' tables of lists; a leaf
+ * @id_lock: guards @ids_used, a bit for each id below @nr_max, writing to @lrus
+ *	and to the groups' tables of lists, and the units of counts.c; a leaf
+ * @counts: all units of counters
+ * @counts_with_room: those with a place free
  * @refs: one for each shrinker, one for the creator
  * @next_domain: all domains, for fork()
  * @spare: the first of all walk records; the others come behind them
@@ -143,6 +147,8 @@ struct reclaim_domain {
 
 	pthread_mutex_t id_lock;
 	uint64_t *ids_used;
+	struct counts_unit *counts;
+	struct counts_unit *counts_with_room;
 
 	_Atomic(unsigned int) tracing;
 	_Atomic(uint64_t) nested;
@@ -167,6 +173,12 @@ static inline void counter_add(_Atomic(uint64_t) *counter, uint64_t amount)
 			      atomic_load_explicit(counter,
 						   memory_order_relaxed) + amount,
 			      memory_order_relaxed);
+}
+
+/* The host of the shrinker's callbacks; NULL: plain C. */
+static inline const struct reclaim_host *host_of(const struct shrinker *shrinker)
+{
+	return unlikely(shrinker->flags & SHRINKER_HOSTED) ? shrinker->host : NULL;
 }
 
 /* Not registered yet, or not any more. */

@@ -77,7 +77,6 @@ bool one_pass_run(struct one_pass *pass)
 	scratch.domain.nr_nodes = 1;
 	atomic_store(&scratch.domain.trace, &scratch.sink);
 	scratch.walk.domain = &scratch.domain;
-	scratch.walk.is_first = true;
 	scratch.shrinker.domain = &scratch.domain;
 	scratch.shrinker.count_objects = count;
 	scratch.shrinker.scan_objects = scan;

@@ -2,6 +2,7 @@
 /*
  * One pass over one shrinker, and the walk that makes a pass over each.
  */
+#include "counts.h"
 #include "memcg.h"
 #include "scan.h"
 #include "walk.h"
@@ -100,28 +101,30 @@ trace_end(const struct shrinker *shrinker, const struct shrink_control *sc,
 }
 
 static __attribute__((noinline)) void
-count_among_others(struct shrinker_counts *counts, uint64_t calls,
-		   uint64_t scanned, uint64_t freed)
+count_among_others(struct shrinker *shrinker, uint64_t calls, uint64_t scanned,
+		   uint64_t freed)
 {
-	atomic_fetch_add_explicit(&counts->passes, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&shrinker->counted.passes, 1,
+				  memory_order_relaxed);
 	if (!calls)
 		return;
-	atomic_fetch_add_explicit(&counts->scan_calls, calls,
+	atomic_fetch_add_explicit(&shrinker->counted.scan_calls, calls,
 				  memory_order_relaxed);
-	atomic_fetch_add_explicit(&counts->scanned, scanned,
+	atomic_fetch_add_explicit(&shrinker->counted.scanned, scanned,
 				  memory_order_relaxed);
-	atomic_fetch_add_explicit(&counts->freed, freed, memory_order_relaxed);
+	atomic_fetch_add_explicit(&shrinker->counted.freed, freed,
+				  memory_order_relaxed);
 }
 
 /*
  * Only one walk at a time has the first record, and what it leaves in a counter
  * is there for the next one, by the release and acquire of the record.  So it
- * needs no atomic addition; and no line that it writes here is read by another.
+ * needs no atomic addition.
  */
 static inline void count_pass(struct walker *walk, struct shrinker *shrinker,
 			      uint64_t calls, uint64_t scanned, uint64_t freed)
 {
-	struct shrinker_counts *counts = &shrinker->counted_first;
+	_Atomic(uint64_t) *first = shrinker->counted_first;
 
 	counter_add(&walk->counted.passes, 1);
 	if (calls) {
@@ -130,21 +133,20 @@ static inline void count_pass(struct walker *walk, struct shrinker *shrinker,
 		counter_add(&walk->counted.freed, freed);
 	}
 	if (unlikely(!walk->is_first)) {
-		count_among_others(&shrinker->counted_others, calls, scanned,
-				   freed);
+		count_among_others(shrinker, calls, scanned, freed);
 		return;
 	}
-	counter_add(&counts->passes, 1);
+	counter_add(&first[COUNTED_PASSES], 1);
 	if (calls) {
-		counter_add(&counts->scan_calls, calls);
-		counter_add(&counts->scanned, scanned);
-		counter_add(&counts->freed, freed);
+		counter_add(&first[COUNTED_SCAN_CALLS], calls);
+		counter_add(&first[COUNTED_SCANNED], scanned);
+		counter_add(&first[COUNTED_FREED], freed);
 	}
 }
 
 static __attribute__((cold, noinline)) void count_stall(struct shrinker *shrinker)
 {
-	atomic_fetch_add(&shrinker->stalled, 1);
+	atomic_fetch_add(&shrinker->counted.stalled, 1);
 	atomic_fetch_add(&shrinker->domain->stalled, 1);
 }
 
@@ -274,8 +276,8 @@ static unsigned long walk_all(struct walker *walk, gfp_t gfp_mask, int nid,
 		};
 		unsigned long ret;
 
-		if (unlikely(walk->host != shrinker->host))
-			walk_change_host(walk, shrinker->host);
+		if (unlikely(walk->host != host_of(shrinker)))
+			walk_change_host(walk, host_of(shrinker));
 		ret = pass(walk, &sc, shrinker, priority);
 		if (ret != SHRINK_EMPTY)
 			freed += ret;
@@ -341,8 +343,8 @@ walk_memcg(struct walker *walk, gfp_t gfp_mask, int nid,
 		}
 		if (!domain->kmem && !(shrinker->flags & SHRINKER_NONSLAB))
 			continue;
-		if (unlikely(walk->host != shrinker->host))
-			walk_change_host(walk, shrinker->host);
+		if (unlikely(walk->host != host_of(shrinker)))
+			walk_change_host(walk, host_of(shrinker));
 		ret = do_shrink_slab(walk, &sc, shrinker, priority);
 		if (ret == SHRINK_EMPTY) {
 			clear_shrinker_bit(memcg, nid, id);
@@ -434,7 +436,7 @@ static bool call_once(struct shrinker *shrinker, struct shrink_control *sc,
 		return false;
 	found = walk_to(walk, shrinker);
 	if (found) {
-		walk_change_host(walk, shrinker->host);
+		walk_change_host(walk, host_of(shrinker));
 		*ret = callback(shrinker, sc);
 	}
 	walk_end(walk);

@@ -80,18 +80,10 @@ static inline void walk_end(struct walker *walk)
 
 /* A list of thousands is not in the nearest cache; the next pass is fetched
  * while this one runs.  The address is only looked at, never followed. */
-static inline void prefetch_after(const struct walker *walk,
-				  struct shrinker *shrinker)
+static inline void prefetch_after(struct shrinker *shrinker)
 {
-	struct shrinker *after =
-		atomic_load_explicit(&shrinker->next, memory_order_relaxed);
-
-	if (!after)
-		return;
-	__builtin_prefetch(after);
-	__builtin_prefetch(walk->is_first ? &after->counted_first :
-					    &after->counted_others,
-			   1);
+	__builtin_prefetch(atomic_load_explicit(&shrinker->next,
+						memory_order_relaxed));
 }
 
 /**
@@ -124,7 +116,7 @@ static inline struct shrinker *walk_next(struct walker *walk)
 	walk_leave(walk);
 	walk->at = next;
 	walk->turn = !walk->turn;
-	prefetch_after(walk, next);
+	prefetch_after(next);
 	return next;
 }
 

@@ -170,8 +170,9 @@ static double row_time(struct measured *measured)
 				   row->reset, (uint64_t)steps);
 		return (now() - begin) / steps;
 	}
-	if (steps < row->nr)
-		steps = row->nr;
+	/* What other rows have left in the caches is gone after the first. */
+	if (steps < row->nr * 10)
+		steps = row->nr * 10;
 	begin = now();
 	sink += bench_walk(measured->machine.domain, &row->priority, 1,
 			   (unsigned long)(steps / row->nr));

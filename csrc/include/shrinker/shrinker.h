@@ -49,16 +49,6 @@ struct reclaim_host {
 	bool (*may_stay)(uintptr_t *state);
 };
 
-#ifndef SHRINKER_CDEF
-/* One part of struct shrinker_statistics. */
-struct shrinker_counts {
-	_Atomic(uint64_t) passes;
-	_Atomic(uint64_t) scan_calls;
-	_Atomic(uint64_t) scanned;
-	_Atomic(uint64_t) freed;
-};
-#endif
-
 /**
  * struct shrinker - a cache that can give objects back
  * @count_objects: how many objects could be freed now; SHRINK_EMPTY where there
@@ -71,7 +61,8 @@ struct shrinker_counts {
  * @batch: objects in one scan call; 0 stands for SHRINK_BATCH
  * @seeks: cost of recreating an object, DEFAULT_SEEKS at first; 0 has half of
  *	the cache scanned in every pass
- * @flags: SHRINKER_*; the first two belong to the library
+ * @flags: SHRINKER_*; those that shrinker_alloc() does not take belong to the
+ *	library
  * @private_data: the owner's
  *
  * Both callbacks may run in several threads at once.  They run with no lock
@@ -96,43 +87,48 @@ struct shrinker {
 	 * another walk reads.
 	 */
 
-	/* Host of the callbacks; NULL: plain C. */
-	const struct reclaim_host *host;
 	/* Successor in the registry; the shrinker itself while it is not linked. */
 	_Atomic(struct shrinker *) next;
 	/* Deferred objects, unless the flags say more; see @nr_deferred. */
 	_Atomic(int64_t) deferred_here;
+	/* Counted by passes of walks with the domain's first record. */
+	_Atomic(uint64_t) *counted_first;
 
 	/*
 	 * Deferred objects: @deferred_here, or an array with one for each
 	 * node.  Memcg-aware shrinkers keep theirs with the memcgs.
 	 */
 	_Atomic(int64_t) *nr_deferred;
+	/* Host of the callbacks, where the flags say that there is one. */
+	const struct reclaim_host *host;
+	struct reclaim_domain *domain;
 	/* Id in the memcgs' maps; -1 where not memcg-aware. */
 	int id;
 	/* Names the scan callback in trace events, where not 0. */
 	uint32_t label;
-	struct reclaim_domain *domain;
 	/* Place in the order of registration, from 1. */
 	uint64_t seq;
 	uint64_t debugfs_id;
+	struct counts_unit *counts_unit;
 
 	/* Registration and release; guarded by the locks in csrc/domain.h. */
 	struct shrinker *prev;
 	struct shrinker *next_dying;
 	char *name;
-
-	/* Counted by passes of walks with the domain's first record, of which
-	 * there is one at a time ... */
-	_Alignas(64) struct shrinker_counts counted_first;
-	_Atomic(uint64_t) stalled;
 	_Atomic(unsigned long) refs;
 	bool linked;
 	bool dying;
 	bool settled;
 	bool release_when_idle;
-	/* ... and by passes of all other walks. */
-	_Alignas(64) struct shrinker_counts counted_others;
+
+	/* Counted by passes of all other walks; see struct shrinker_statistics. */
+	struct {
+		_Alignas(64) _Atomic(uint64_t) passes;
+		_Atomic(uint64_t) scan_calls;
+		_Atomic(uint64_t) scanned;
+		_Atomic(uint64_t) freed;
+		_Atomic(uint64_t) stalled;
+	} counted;
 #endif
 };
 

@@ -214,7 +214,6 @@ unsigned long do_shrink_slab(struct walker *walk, struct shrink_control *sc,
 			     struct shrinker *shrinker, int priority);
 unsigned long walk_slab(struct walker *walk, gfp_t gfp_mask, int nid,
 			struct mem_cgroup *memcg, int priority);
-struct walker *reclaim_begin(struct reclaim_domain *domain);
 
 /* trace.c */
 void trace_emit(struct reclaim_domain *domain, const struct shrink_event *event);

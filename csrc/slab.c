@@ -383,23 +383,6 @@ unsigned long walk_slab(struct walker *walk, gfp_t gfp_mask, int nid,
 	return walk_memcg(walk, gfp_mask, nid, memcg, priority);
 }
 
-/**
- * reclaim_begin - walk_begin(), unless the thread is reclaiming already
- *
- * Reclaim frees memory and may allocate some for that; it is never entered a
- * second time from there, in whichever domain.
- *
- * Return: NULL where the thread is in a callback, or no record could be had.
- */
-struct walker *reclaim_begin(struct reclaim_domain *domain)
-{
-	if (unlikely(current_walk)) {
-		atomic_fetch_add(&domain->nested, 1);
-		return NULL;
-	}
-	return walk_begin(domain);
-}
-
 unsigned long reclaim_shrink_slab(struct reclaim_domain *domain, gfp_t gfp_mask,
 				  int nid, struct mem_cgroup *memcg, int priority)
 {

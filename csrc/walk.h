@@ -36,6 +36,23 @@ static inline struct walker *walk_begin(struct reclaim_domain *domain)
 	return walk;
 }
 
+/**
+ * reclaim_begin - walk_begin(), unless the thread is reclaiming already
+ *
+ * Reclaim frees memory and may allocate some for that; it is never entered a
+ * second time from there, in whichever domain.
+ *
+ * Return: NULL where the thread is in a callback, or no record could be had.
+ */
+static inline struct walker *reclaim_begin(struct reclaim_domain *domain)
+{
+	if (unlikely(current_walk)) {
+		atomic_fetch_add(&domain->nested, 1);
+		return NULL;
+	}
+	return walk_begin(domain);
+}
+
 /* Steps 4 and 5. */
 static inline void let_go(struct walker *walk, _Atomic(struct shrinker *) *slot,
 			  const struct shrinker *shrinker)

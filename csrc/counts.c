@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What passes count for each shrinker, where the walk has the domain's first
- * record, which is to say nearly always.
+ * What passes count for each shrinker, where the walk has one of the domain's
+ * spare records, which is to say nearly always.
  *
- * Only one walk at a time has that record, so it counts without atomic additions,
- * on lines that no other walk reads or writes.  The counters of 64 shrinkers
- * stand side by side, number by number: a walk over thousands, most of which have
- * nothing to do, writes one word for each, eight to a line, and not a line for
- * each.  All other walks count in the shrinker itself, and share.
+ * Only one walk at a time has a record, so it counts without atomic additions, on
+ * lines that no other walk reads or writes.  For each record the counters of 64
+ * shrinkers stand side by side, number by number: a walk over thousands, most of
+ * which have nothing to do, writes one word for each, eight to a line, and not a
+ * line for each.  Walks with further records count in the shrinker, and share.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +27,7 @@ static bool take_place(struct reclaim_domain *domain, struct shrinker *shrinker)
 		if (!~unit->used)
 			domain->counts_with_room = unit->next_with_room;
 		shrinker->counts_unit = unit;
-		shrinker->counted_first = &unit->counted[place];
+		shrinker->counted_alone = &unit->counted[place];
 	}
 	pthread_mutex_unlock(&domain->id_lock);
 	return unit;
@@ -65,12 +65,12 @@ bool counts_alloc(struct reclaim_domain *domain, struct shrinker *shrinker)
 void counts_release(struct reclaim_domain *domain, struct shrinker *shrinker)
 {
 	struct counts_unit *unit = shrinker->counts_unit;
-	long place = shrinker->counted_first - unit->counted;
-	int column;
+	long place = shrinker->counted_alone - unit->counted;
+	int at;
 
 	pthread_mutex_lock(&domain->id_lock);
-	for (column = 0; column < COUNTED_END; column += COUNTS_UNIT)
-		atomic_store_explicit(&shrinker->counted_first[column], 0,
+	for (at = 0; at < SPARE_WALKERS * COUNTED_END; at += COUNTS_UNIT)
+		atomic_store_explicit(&shrinker->counted_alone[at], 0,
 				      memory_order_relaxed);
 	if (!~unit->used) {
 		unit->next_with_room = domain->counts_with_room;
@@ -78,6 +78,21 @@ void counts_release(struct reclaim_domain *domain, struct shrinker *shrinker)
 	}
 	unit->used &= ~(UINT64_C(1) << place);
 	pthread_mutex_unlock(&domain->id_lock);
+}
+
+/**
+ * counts_sum - what walks with spare records have counted for a shrinker
+ * @column: COUNTED_*
+ */
+uint64_t counts_sum(struct shrinker *shrinker, int column)
+{
+	uint64_t sum = 0;
+	int record;
+
+	for (record = 0; record < SPARE_WALKERS; record++)
+		sum += atomic_load(&shrinker->counted_alone[record * COUNTED_END +
+							    column]);
+	return sum;
 }
 
 /**

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where passes of walks with the domain's first record count; counts.c tells why.
+ * Where passes of walks with one of the domain's spare records count; counts.c
+ * tells why.
  */
 #ifndef SHRINKER_COUNTS_H
 #define SHRINKER_COUNTS_H
@@ -10,7 +11,8 @@
 /* Shrinkers in one unit. */
 #define COUNTS_UNIT 64
 
-/* Counters of one shrinker, from its shrinker->counted_first. */
+/* Counters of one shrinker for one record, from shrinker->counted_alone and the
+ * record's own place, walk->counts_at. */
 enum {
 	COUNTED_PASSES = 0,
 	COUNTED_SCAN_CALLS = COUNTS_UNIT,
@@ -21,7 +23,8 @@ enum {
 
 /**
  * struct counts_unit - the counters of COUNTS_UNIT shrinkers
- * @counted: a column for each number that is counted; 0 where not used
+ * @counted: for each spare record, a column for each number that is counted;
+ *	0 where not used
  * @used: a bit for each shrinker
  * @next: all units of the domain
  * @next_with_room: those that have a place free
@@ -29,7 +32,7 @@ enum {
  * What follows @counted is guarded by id_lock.
  */
 struct counts_unit {
-	_Alignas(CACHE_LINE) _Atomic(uint64_t) counted[COUNTED_END];
+	_Alignas(CACHE_LINE) _Atomic(uint64_t) counted[SPARE_WALKERS * COUNTED_END];
 	uint64_t used;
 	struct counts_unit *next;
 	struct counts_unit *next_with_room;
@@ -39,6 +42,7 @@ struct counts_unit {
 
 bool counts_alloc(struct reclaim_domain *domain, struct shrinker *shrinker);
 void counts_release(struct reclaim_domain *domain, struct shrinker *shrinker);
+uint64_t counts_sum(struct shrinker *shrinker, int column);
 void counts_destroy(struct reclaim_domain *domain);
 
 #pragma GCC visibility pop

@@ -136,11 +136,12 @@ struct reclaim_domain *reclaim_domain_create(int nr_nodes,
 	pthread_mutex_init(&domain->id_lock, NULL);
 	for (i = 0; i < SPARE_WALKERS; i++) {
 		walker_init(&domain->spare[i], domain);
+		domain->spare[i].counts_alone = true;
+		domain->spare[i].counts_at = (unsigned int)i * COUNTED_END;
 		if (i)
 			atomic_init(&domain->spare[i - 1].next,
 				    &domain->spare[i]);
 	}
-	domain->spare[0].is_first = true;
 
 	if (flags & RECLAIM_MEMCG && !memcg_init(domain)) {
 		release_domain(domain);

@@ -31,7 +31,9 @@
  * @seq: where the walk was when it had to start again from the head, the
  *	registration number of the last shrinker visited; 0: it had not
  * @turn: index of the hold on @at
- * @is_first: the record that walks look at first; constant
+ * @counts_alone: a spare record, with counters of its own in each shrinker;
+ *	constant
+ * @counts_at: where they begin; constant
  * @busy: the record is in use; otherwise @hold, @at, @host, @seq and @stop are
  *	empty
  * @stop: end the walk at the next return of a callback
@@ -50,9 +52,10 @@ struct walker {
 	struct walker *outer;
 	uint64_t seq;
 	bool turn;
-	bool is_first;
+	bool counts_alone;
 	_Atomic(bool) busy;
 	bool stop;
+	unsigned int counts_at;
 
 	struct {
 		_Alignas(CACHE_LINE) _Atomic(uint64_t) walks;

@@ -207,15 +207,13 @@ int64_t shrinker_nr_deferred(struct shrinker *shrinker, int nid,
 void shrinker_get_statistics(struct shrinker *shrinker,
 			     struct shrinker_statistics *statistics)
 {
-	_Atomic(uint64_t) *first = shrinker->counted_first;
-
-	statistics->passes = atomic_load(&first[COUNTED_PASSES]) +
+	statistics->passes = counts_sum(shrinker, COUNTED_PASSES) +
 			     atomic_load(&shrinker->counted.passes);
-	statistics->scan_calls = atomic_load(&first[COUNTED_SCAN_CALLS]) +
+	statistics->scan_calls = counts_sum(shrinker, COUNTED_SCAN_CALLS) +
 				 atomic_load(&shrinker->counted.scan_calls);
-	statistics->scanned = atomic_load(&first[COUNTED_SCANNED]) +
+	statistics->scanned = counts_sum(shrinker, COUNTED_SCANNED) +
 			      atomic_load(&shrinker->counted.scanned);
-	statistics->freed = atomic_load(&first[COUNTED_FREED]) +
+	statistics->freed = counts_sum(shrinker, COUNTED_FREED) +
 			    atomic_load(&shrinker->counted.freed);
 	statistics->stalled = atomic_load(&shrinker->counted.stalled);
 }

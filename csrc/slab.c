@@ -101,7 +101,7 @@ trace_end(const struct shrinker *shrinker, const struct shrink_control *sc,
 }
 
 static __attribute__((noinline)) void
-count_among_others(struct shrinker *shrinker, uint64_t calls, uint64_t scanned,
+count_shared(struct shrinker *shrinker, uint64_t calls, uint64_t scanned,
 		   uint64_t freed)
 {
 	atomic_fetch_add_explicit(&shrinker->counted.passes, 1,
@@ -117,14 +117,14 @@ count_among_others(struct shrinker *shrinker, uint64_t calls, uint64_t scanned,
 }
 
 /*
- * Only one walk at a time has the first record, and what it leaves in a counter
- * is there for the next one, by the release and acquire of the record.  So it
- * needs no atomic addition.
+ * Only one walk at a time has a record, and what it leaves in the record's
+ * counters is there for the next one, by the release and acquire of the record.
+ * So it needs no atomic addition.
  */
 static inline void count_pass(struct walker *walk, struct shrinker *shrinker,
 			      uint64_t calls, uint64_t scanned, uint64_t freed)
 {
-	_Atomic(uint64_t) *first = shrinker->counted_first;
+	_Atomic(uint64_t) *alone = shrinker->counted_alone + walk->counts_at;
 
 	counter_add(&walk->counted.passes, 1);
 	if (calls) {
@@ -132,15 +132,15 @@ static inline void count_pass(struct walker *walk, struct shrinker *shrinker,
 		counter_add(&walk->counted.scanned, scanned);
 		counter_add(&walk->counted.freed, freed);
 	}
-	if (unlikely(!walk->is_first)) {
-		count_among_others(shrinker, calls, scanned, freed);
+	if (unlikely(!walk->counts_alone)) {
+		count_shared(shrinker, calls, scanned, freed);
 		return;
 	}
-	counter_add(&first[COUNTED_PASSES], 1);
+	counter_add(&alone[COUNTED_PASSES], 1);
 	if (calls) {
-		counter_add(&first[COUNTED_SCAN_CALLS], calls);
-		counter_add(&first[COUNTED_SCANNED], scanned);
-		counter_add(&first[COUNTED_FREED], freed);
+		counter_add(&alone[COUNTED_SCAN_CALLS], calls);
+		counter_add(&alone[COUNTED_SCANNED], scanned);
+		counter_add(&alone[COUNTED_FREED], freed);
 	}
 }
 

@@ -23,7 +23,7 @@ void walker_init(struct walker *walk, struct reclaim_domain *domain)
 /**
  * walker_publish - let searches for holds find the record, for ever
  *
- * Behind the spare ones, so that the first record stays the first.
+ * Behind the spare ones, which are looked at first.
  */
 void walker_publish(struct walker *walk)
 {

@@ -266,8 +266,9 @@ static void *walk_for_a_while(void *arg)
 	return NULL;
 }
 
-/* Walks per nanosecond of @nr threads together. */
-static double threads_rate(struct machine **machine, int nr, int priority)
+/* Walks per nanosecond of @nr threads together, on the cores from @cpu up. */
+static double threads_rate(struct machine **machine, int nr, int cpu,
+			   int priority)
 {
 	pthread_barrier_t barrier;
 	struct thread thread[2];
@@ -278,7 +279,7 @@ static double threads_rate(struct machine **machine, int nr, int priority)
 	for (i = 0; i < nr; i++) {
 		thread[i] = (struct thread){ .domain = machine[i]->domain,
 					     .barrier = &barrier,
-					     .cpu = i,
+					     .cpu = cpu + i,
 					     .priority = priority,
 					     .walks = priority ? 1000 : 250 };
 		if (pthread_create(&thread[i].id, NULL, walk_for_a_while,
@@ -301,11 +302,11 @@ static void bench_threads(const char *name, struct machine **machine,
 	int round;
 
 	for (round = 0; round < rounds; round++) {
-		double before = threads_rate(machine, 1, priority);
-		double both = threads_rate(machine, 2, priority);
-		double after = threads_rate(machine, 1, priority);
+		double one = threads_rate(machine, 1, 0, priority);
+		double both = threads_rate(machine, 2, 0, priority);
+		double other = threads_rate(machine, 1, 1, priority);
 
-		ratio[round] = 2 * both / (before + after);
+		ratio[round] = 2 * both / (one + other);
 	}
 	middle = median(ratio, rounds);
 	printf("%-44s %7.2f %7.2f %7.2f  %5.2f    %s\n", name, ratio[0], middle,
@@ -335,7 +336,7 @@ static void bench_two_cores(int rounds)
 struct background {
 	struct reclaim_domain *domain;
 	_Atomic(bool) over;
-	unsigned long walks;
+	_Atomic(unsigned long) walks;
 };
 
 static void *walk_until_over(void *arg)
@@ -346,7 +347,7 @@ static void *walk_until_over(void *arg)
 	pin(0);
 	while (!atomic_load(&background->over)) {
 		sink += bench_walk(background->domain, &priority, 1, 1);
-		background->walks++;
+		atomic_fetch_add(&background->walks, 1);
 	}
 	return NULL;
 }
@@ -354,7 +355,7 @@ static void *walk_until_over(void *arg)
 static void bench_registering(int nr)
 {
 	struct machine machine;
-	struct background background = { .walks = 0 };
+	struct background background = { .over = false };
 	pthread_t thread;
 	double begin, registered, freed;
 	int i;
@@ -365,6 +366,8 @@ static void bench_registering(int nr)
 	if (!machine.domain || !machine.shrinker ||
 	    pthread_create(&thread, NULL, walk_until_over, &background))
 		die("out of memory");
+	while (!atomic_load(&background.walks))
+		sched_yield();
 	begin = now();
 	for (i = 0; i < nr; i++)
 		machine.shrinker[i] = add_shrinker(machine.domain);
@@ -379,7 +382,7 @@ static void bench_registering(int nr)
 	printf("%8d shrinkers: registering %6.0f ns each, freeing %6.0f ns each, "
 	       "%lu walks\n",
 	       nr, (registered - begin) / nr, (freed - registered) / nr,
-	       background.walks);
+	       atomic_load(&background.walks));
 	free(machine.shrinker);
 	reclaim_domain_put(machine.domain);
 }

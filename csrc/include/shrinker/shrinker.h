@@ -91,8 +91,8 @@ struct shrinker {
 	_Atomic(struct shrinker *) next;
 	/* Deferred objects, unless the flags say more; see @nr_deferred. */
 	_Atomic(int64_t) deferred_here;
-	/* Counted by passes of walks with the domain's first record. */
-	_Atomic(uint64_t) *counted_first;
+	/* Counted by passes of walks with the domain's spare records. */
+	_Atomic(uint64_t) *counted_alone;
 
 	/*
 	 * Deferred objects: @deferred_here, or an array with one for each

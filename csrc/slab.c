@@ -124,7 +124,7 @@ count_shared(struct shrinker *shrinker, uint64_t calls, uint64_t scanned,
 static inline void count_pass(struct walker *walk, struct shrinker *shrinker,
 			      uint64_t calls, uint64_t scanned, uint64_t freed)
 {
-	_Atomic(uint64_t) *alone = shrinker->counted_alone + walk->counts_at;
+	_Atomic(uint64_t) *alone;
 
 	counter_add(&walk->counted.passes, 1);
 	if (calls) {
@@ -136,6 +136,7 @@ static inline void count_pass(struct walker *walk, struct shrinker *shrinker,
 		count_shared(shrinker, calls, scanned, freed);
 		return;
 	}
+	alone = shrinker->counted_alone + walk->counts_at;
 	counter_add(&alone[COUNTED_PASSES], 1);
 	if (calls) {
 		counter_add(&alone[COUNTED_SCAN_CALLS], calls);

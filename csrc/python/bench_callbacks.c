@@ -151,3 +151,34 @@ uint64_t bench_pass(struct shrinker *shrinker, int priority, bool reset,
 	walk_end(walk);
 	return freed;
 }
+
+static __attribute__((noinline)) uint64_t bare_calls(struct shrinker *shrinker,
+						     struct shrink_control *sc,
+						     unsigned long scans)
+{
+	uint64_t count = shrinker->count_objects(shrinker, sc);
+	uint64_t scanned = 0, freed = 0;
+	unsigned long i;
+
+	for (i = 0; i < scans; i++) {
+		sc->nr_to_scan = sc->nr_scanned = SHRINK_BATCH;
+		freed += shrinker->scan_objects(shrinker, sc);
+		scanned += sc->nr_scanned;
+	}
+	if (scans)
+		atomic_fetch_add(&shrinker->deferred_here, (int64_t)scanned);
+	return count + freed;
+}
+
+uint64_t bench_bare_calls(struct shrinker *shrinker, unsigned long scans,
+			  uint64_t passes)
+{
+	uint64_t sum = 0;
+
+	for (; passes; passes--) {
+		struct shrink_control sc = { .gfp_mask = GFP_KERNEL };
+
+		sum += bare_calls(shrinker, &sc, scans);
+	}
+	return sum;
+}

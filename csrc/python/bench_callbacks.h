@@ -127,4 +127,16 @@ uint64_t bench_calibrate_c4(uint64_t loops);
 uint64_t bench_pass(struct shrinker *shrinker, int priority, bool reset,
 		    uint64_t passes);
 
+/**
+ * bench_bare_calls - the calls of a pass, and nothing else of it
+ * @scans: scan calls of each pass; where there are any, one atomic addition too
+ * @passes: how often
+ *
+ * What no pass that makes these calls can be faster than.
+ *
+ * Return: a number that depends on all of it.
+ */
+uint64_t bench_bare_calls(struct shrinker *shrinker, unsigned long scans,
+			  uint64_t passes);
+
 #endif /* SHRINKER_BENCH_CALLBACKS_H */

@@ -34,10 +34,10 @@ HEADERS = (
 # What the core calls in Python (csrc/python/python_host.c).
 CALLBACKS = """
 extern "Python+C" {
-    unsigned long shrinker_py_count(unsigned long, int, unsigned long, unsigned int);
-    unsigned long shrinker_py_scan(
-        unsigned long, int, unsigned long, unsigned int, unsigned long,
-        unsigned long *);
+    bool shrinker_py_aim(
+        int, unsigned long, int, unsigned long, unsigned int, unsigned long *);
+    unsigned long shrinker_py_count(int, unsigned long);
+    unsigned long shrinker_py_scan(int, unsigned long);
     unsigned long shrinker_py_pass_scan(
         unsigned long, unsigned long, unsigned long *);
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NoReturn, Self
 
 from shrinker.errors import ShrinkerError, check_int
 from shrinker.gfp import GFP
@@ -24,8 +24,8 @@ class ShrinkControl:
     other threads during the callback.
     """
 
-    # Invariants: while valid, all slots are set, and the trampoline that
-    # set them is running; afterwards none is.  Getters find out by reading.
+    # Invariants: all slots are set once a callback has it; the trampoline that
+    # set them is running, or the class is _Expired.
     __slots__ = (
         "_gfp_mask",
         "_memcg_id",
@@ -49,10 +49,7 @@ class ShrinkControl:
     @property
     def nr_to_scan(self) -> int:
         """Objects to scan in this call; 0 in ``count_objects``.  Read only."""
-        try:
-            return self._nr_to_scan
-        except AttributeError:
-            raise _expired() from None
+        return self._nr_to_scan
 
     @property
     def nr_scanned(self) -> int:
@@ -64,17 +61,10 @@ class ShrinkControl:
         ``ValueError`` out of range and ``TypeError`` for anything but an
         ``int``.  In Rust this is ``set_nr_scanned``.
         """
-        try:
-            return self._nr_scanned
-        except AttributeError:
-            raise _expired() from None
+        return self._nr_scanned
 
     @nr_scanned.setter
     def nr_scanned(self, value: int) -> None:
-        try:
-            self._nr_scanned  # noqa: B018 - is it still valid?
-        except AttributeError:
-            raise _expired() from None
         if type(value) is int and 0 <= value <= ULONG_MAX:
             self._nr_scanned = value
         else:
@@ -83,10 +73,7 @@ class ShrinkControl:
     @property
     def nid(self) -> int:
         """Memory node that is short, as the walk was told."""
-        try:
-            return self._nid
-        except AttributeError:
-            raise _expired() from None
+        return self._nid
 
     @property
     def memcg(self) -> Memcg | None:
@@ -96,62 +83,54 @@ class ShrinkControl:
         ``ShrinkerError`` where the group was closed during the walk and nobody
         has it any more.
         """
-        try:
-            number, memcgs = self._memcg_id, self._memcgs
-        except AttributeError:
-            raise _expired() from None
-        memcg = memcgs.get(number)
-        if memcg is None and number:
+        memcg = self._memcgs.get(self._memcg_id)
+        if memcg is None and self._memcg_id:
             raise ShrinkerError("the walk's memory cgroup is gone")
         return memcg
 
     @property
     def gfp_mask(self) -> GFP:
         """Allocation context of whoever needs the memory."""
-        try:
-            return GFP(self._gfp_mask)
-        except AttributeError:
-            raise _expired() from None
+        return GFP(self._gfp_mask)
 
     @property
     def reclaim_fs_allowed(self) -> bool:
         """Whether the callback may enter filesystems (``__GFP_FS``)."""
-        try:
-            return self._gfp_mask & _FS != 0
-        except AttributeError:
-            raise _expired() from None
+        return self._gfp_mask & _FS != 0
 
     @property
     def reclaim_io_allowed(self) -> bool:
         """Whether the callback may start I/O (``__GFP_IO``)."""
-        try:
-            return self._gfp_mask & _IO != 0
-        except AttributeError:
-            raise _expired() from None
+        return self._gfp_mask & _IO != 0
 
     def __repr__(self) -> str:
-        try:
-            return (
-                f"<ShrinkControl nr_to_scan={self._nr_to_scan}"
-                f" nr_scanned={self._nr_scanned} nid={self._nid}"
-                f" gfp_mask={GFP(self._gfp_mask)!r}>"
-            )
-        except AttributeError:
-            return "<ShrinkControl, expired>"
+        return (
+            f"<ShrinkControl nr_to_scan={self._nr_to_scan}"
+            f" nr_scanned={self._nr_scanned} nid={self._nid}"
+            f" gfp_mask={GFP(self._gfp_mask)!r}>"
+        )
 
 
 _FS = int(GFP.FS)
 _IO = int(GFP.IO)
 
 
-def _expired() -> ShrinkerError:
-    return ShrinkerError("this ShrinkControl's callback is over")
+def _refuse(*_: object) -> NoReturn:
+    raise ShrinkerError("this ShrinkControl's callback is over")
+
+
+class _Expired(ShrinkControl):
+    """What a control becomes, so that one that is valid need not be asked."""
+
+    __slots__ = ()
+
+    nr_to_scan = nr_scanned = nid = memcg = gfp_mask = property(_refuse, _refuse)
+    reclaim_fs_allowed = reclaim_io_allowed = property(_refuse, _refuse)
+
+    def __repr__(self) -> str:
+        return "<ShrinkControl, expired>"
 
 
 def expire(control: ShrinkControl) -> None:
     """End the validity of ``control``."""
-    for name in ShrinkControl.__slots__:
-        try:
-            delattr(control, name)
-        except AttributeError:
-            continue
+    control.__class__ = _Expired

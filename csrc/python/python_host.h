@@ -21,6 +21,15 @@ void python_host_adopt(struct shrinker *shrinker, unsigned long number);
 unsigned long python_pass_scan(void *arg, unsigned long nr_to_scan,
 			       unsigned long *nr_scanned);
 
+/**
+ * python_host_enter - go into the interpreter, as a walk does
+ * @state: a word for python_host_leave(), which the same thread calls
+ *
+ * In between, callbacks that python_host_adopt() has set may be called.
+ */
+void python_host_enter(uintptr_t *state);
+void python_host_leave(uintptr_t *state);
+
 /*
  * Ends of capsules, which own what they point to: PyCapsule_Destructor functions.
  * The GIL is held; none of them waits.

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the core calls where a shrinker's callbacks are Python: the interpreter
- * is entered once for a walk, and the numbers that a callback needs are passed
- * as numbers, which costs Python less than reading them from a structure, and
- * only where they have changed, because cffi takes about 30 ns for each.
+ * is entered once for a walk, and what a callback needs is reached through an
+ * object that both sides know.  An argument would cost 30 ns each.
  */
 #define PY_SSIZE_T_CLEAN
+/* First: it decides what the system's headers declare. */
 #include <Python.h>
 
 #include <stdlib.h>
@@ -13,74 +13,99 @@
 
 #include <shrinker/memcg.h>
 
+#include "python_control.h"
 #include "python_host.h"
 
 /* Defined by cffi, implemented in shrinker/_trampolines.py and one_pass.py. */
-extern bool shrinker_py_aim(int frame, unsigned long number, int nid,
-			    unsigned long memcg_id, unsigned int gfp_mask,
-			    unsigned long *nr_scanned);
+extern bool shrinker_py_aim(int frame, unsigned long number);
 extern unsigned long shrinker_py_count(int frame, unsigned long number);
-extern unsigned long shrinker_py_scan(int frame, unsigned long nr_to_scan);
+extern unsigned long shrinker_py_scan(int frame);
 extern unsigned long shrinker_py_pass_scan(unsigned long number,
 					   unsigned long nr_to_scan,
 					   unsigned long *nr_scanned);
 
 /*
- * What the trampolines know of a walk, so that a callback costs two arguments
- * instead of six.  A walk has one frame while it is inside the interpreter, and
- * is in one callback at a time; a walk inside a callback has a frame of its own.
+ * What the trampolines know of a walk: a control to hand to callbacks, in the
+ * list that they share with us, and the shrinker that the walk is at.  A walk
+ * has one frame while it is inside the interpreter, and is in one callback at a
+ * time; a walk inside a callback has a frame of its own.
  *
- * Frames are never released, and keep what they were aimed at: the next walk
- * mostly wants the same.  All but nr_scanned is guarded by the GIL.
+ * Frames are never released; there are as many as there were walks at a time.
+ * The GIL guards all of this.
  */
 struct frame {
 	/* The frame of the walk around this one; of a free frame, the next. */
 	struct frame *outer;
-	/* Its place in the trampolines' table. */
-	int index;
+	/* Its place in the list of controls. */
+	Py_ssize_t index;
+	/* Owned by the list; NULL where there was no memory for another one. */
+	struct python_control *control;
 	/* Number of the shrinker that it is aimed at; 0: none. */
 	unsigned long number;
-	/* Whether it is aimed at all, and what its control says then. */
-	bool aimed;
-	int nid;
-	unsigned int gfp_mask;
-	unsigned long memcg_id;
-	/* Where the scan trampoline puts nr_scanned if it was changed. */
-	unsigned long nr_scanned;
 	PyGILState_STATE gil;
 	/* When the walk should make room for other threads, in nanoseconds. */
 	uint64_t stays_until;
 };
 
+static PyObject *controls, *control_type;
 static struct frame *free_frames;
-static int nr_frames;
+static Py_ssize_t nr_frames;
 /* Of the innermost walk; NULL: there is none, or no memory for one. */
 static _Thread_local struct frame *current_frame;
 
-/* Ids count up from 1; 0 stands for no group. */
-static unsigned long memcg_id(const struct shrink_control *sc)
+void python_host_use(void *type, void *list)
 {
-	return sc->memcg ? mem_cgroup_get_id(sc->memcg) : 0;
+	control_type = type;
+	Py_INCREF(control_type);
+	controls = list;
+	Py_INCREF(controls);
 }
 
-static bool aimed_there(const struct frame *frame, const struct shrink_control *sc)
+/* Return: a new reference; NULL without memory, and without an exception. */
+static PyObject *new_control(void)
 {
-	return frame->aimed && frame->nid == sc->nid &&
-	       frame->gfp_mask == sc->gfp_mask && frame->memcg_id == memcg_id(sc);
+	PyObject *control =
+		PyType_GenericAlloc((PyTypeObject *)control_type, 0);
+
+	if (!control)
+		PyErr_Clear();
+	return control;
 }
 
-/* Return: false where the trampoline raised. */
-static bool aim(struct frame *frame, unsigned long number,
-		const struct shrink_control *sc)
+/* The frame's control was kept by somebody, and will not be used again. */
+static void renew_control(struct frame *frame)
 {
-	frame->nid = sc->nid;
-	frame->gfp_mask = sc->gfp_mask;
-	frame->memcg_id = memcg_id(sc);
-	frame->aimed = shrinker_py_aim(frame->index, number, frame->nid,
-				       frame->memcg_id, frame->gfp_mask,
-				       &frame->nr_scanned);
-	frame->number = frame->aimed ? number : 0;
-	return frame->aimed;
+	PyObject *control = new_control();
+
+	frame->control = (struct python_control *)control;
+	frame->number = 0;
+	/* Takes our reference; where there is no control, None stands there. */
+	if (!control) {
+		control = Py_None;
+		Py_INCREF(control);
+	}
+	PyList_SetItem(controls, frame->index, control);
+}
+
+static struct frame *begin_callback(struct shrink_control *sc)
+{
+	struct frame *frame = current_frame;
+
+	if (!frame)
+		return NULL;
+	if (!frame->control)
+		renew_control(frame);
+	if (!frame->control)
+		return NULL;
+	frame->control->sc = sc;
+	return frame;
+}
+
+static void end_callback(struct frame *frame)
+{
+	frame->control->sc = NULL;
+	if (Py_REFCNT((PyObject *)frame->control) != 1)
+		renew_control(frame);
 }
 
 static unsigned long number_of(const struct shrinker *shrinker)
@@ -91,33 +116,35 @@ static unsigned long number_of(const struct shrinker *shrinker)
 static unsigned long count_in_python(struct shrinker *shrinker,
 				     struct shrink_control *sc)
 {
-	struct frame *frame = current_frame;
-	unsigned long number = number_of(shrinker), count;
+	struct frame *frame = begin_callback(sc);
+	unsigned long count;
 
 	if (!frame)
 		return 0;
-	if (!aimed_there(frame, sc) && !aim(frame, number, sc))
-		return 0;
-	count = shrinker_py_count(frame->index, number);
+	sc->nr_to_scan = sc->nr_scanned = 0;
+	frame->number = number_of(shrinker);
+	count = shrinker_py_count((int)frame->index, frame->number);
 	/* 0 may also say that the trampoline came to nothing. */
-	frame->number = count ? number : 0;
+	if (!count)
+		frame->number = 0;
+	end_callback(frame);
 	return count;
 }
 
 static unsigned long scan_in_python(struct shrinker *shrinker,
 				    struct shrink_control *sc)
 {
-	struct frame *frame = current_frame;
-	unsigned long number = number_of(shrinker), freed;
+	struct frame *frame = begin_callback(sc);
+	unsigned long number = number_of(shrinker), freed = SHRINK_STOP;
 
 	if (!frame)
 		return SHRINK_STOP;
-	if ((frame->number != number || !aimed_there(frame, sc)) &&
-	    !aim(frame, number, sc))
-		return SHRINK_STOP;
-	frame->nr_scanned = sc->nr_to_scan;
-	freed = shrinker_py_scan(frame->index, sc->nr_to_scan);
-	sc->nr_scanned = frame->nr_scanned;
+	if (frame->number != number)
+		frame->number =
+			shrinker_py_aim((int)frame->index, number) ? number : 0;
+	if (frame->number)
+		freed = shrinker_py_scan((int)frame->index);
+	end_callback(frame);
 	return freed;
 }
 
@@ -151,17 +178,28 @@ static uint64_t switch_interval_ns(void)
 	return (uint64_t)(interval * 1e9);
 }
 
+/* Return: NULL without memory, and without an exception. */
 static struct frame *take_frame(void)
 {
 	struct frame *frame = free_frames;
+	PyObject *control;
 
 	if (frame) {
 		free_frames = frame->outer;
 		return frame;
 	}
 	frame = calloc(1, sizeof(*frame));
-	if (frame)
-		frame->index = nr_frames++;
+	control = new_control();
+	if (!frame || !control || PyList_Append(controls, control)) {
+		PyErr_Clear();
+		free(frame);
+		Py_XDECREF(control);
+		return NULL;
+	}
+	/* The list has it. */
+	Py_DECREF(control);
+	frame->control = (struct python_control *)control;
+	frame->index = nr_frames++;
 	return frame;
 }
 

@@ -8,6 +8,15 @@
 
 #include <shrinker/domain.h>
 
+/* cffi knows no Python objects: what is one is a void pointer here. */
+
+/**
+ * python_host_use - say what walks hand to callbacks; called once
+ * @type: derived from python_control_type(), makes an object without arguments
+ * @list: receives one for each frame; the trampolines find them there
+ */
+void python_host_use(void *type, void *list);
+
 /**
  * python_host_adopt - make Python functions the shrinker's callbacks
  * @number: tells the trampolines which object to call

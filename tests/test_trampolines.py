@@ -57,6 +57,32 @@ def test_scan_after_another_count_came_to_nothing(
     bad.close()
 
 
+def test_count_that_does_not_begin(domain: Domain) -> None:
+    """An exception at the entry of a trampoline, from a signal handler say, comes out,
+    and does not send the next scan to the shrinker before."""
+    scans: list[str] = []
+    first = register(domain, Scripted(scan=lambda sc: scans.append("first") or 1))
+    second = register(domain, Scripted(scan=lambda sc: scans.append("second") or 1))
+    first.count()
+
+    def interrupt(frame: Any, event: str, _arg: object) -> None:
+        if event == "call" and frame.f_code.co_name == "shrinker_py_count":
+            raise InterruptedError
+
+    old = sys.getprofile()
+    sys.setprofile(interrupt)
+    try:
+        with pytest.raises(CallbackErrors) as caught:
+            second.count()
+    finally:
+        sys.setprofile(old)
+    assert kinds(caught.value) == {InterruptedError}
+    second.scan(1)
+    assert scans == ["second"]
+    first.close()
+    second.close()
+
+
 def test_place_changes() -> None:
     """Node, gfp mask and group are those of each call, changed or not."""
     seen: list[Any] = []
@@ -125,6 +151,22 @@ def test_callback_inside_a_callback(domain: Domain) -> None:
     ):
         other.shrink_slab(nid=1, gfp_mask=GFP.NOFS, priority=0)
         assert outer.statistics().scanned == 100
+
+
+def test_the_walk_goes_on_behind_an_inner_call(domain: Domain) -> None:
+    """A walk whose count counted another shrinker scans its own next."""
+    scans: list[int] = []
+    other = register(domain, Scripted(lambda sc: 3))
+    with register(
+        domain,
+        Scripted(
+            lambda sc: 100 + other.count(),
+            lambda sc: scans.append(sc.nr_to_scan) or sc.nr_to_scan,
+        ),
+    ):
+        domain.shrink_slab(priority=0)
+    assert scans == [128]
+    other.close()
 
 
 def test_threads_keep_their_own_place(fast_switching: None) -> None:

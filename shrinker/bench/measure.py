@@ -75,10 +75,10 @@ MEMCG_EFFORTS = {
 }
 """The same for memory cgroups; a round sets up more than it measures."""
 PEERS_EFFORTS = {
-    False: Effort(rounds=40, seconds=40.0, min_time=0.01),
-    True: Effort(rounds=7, seconds=10.0, min_time=0.004),
+    False: Effort(rounds=80, seconds=40.0, min_time=0.004),
+    True: Effort(rounds=15, seconds=10.0, min_time=0.004),
 }
-"""The same for ways into Python: few rows, so many rounds."""
+"""The same for ways into Python: few rows and short values, so many rounds."""
 
 
 def measure(

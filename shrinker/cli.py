@@ -130,6 +130,12 @@ def replay(files: tuple[str, ...], *, as_json: bool, strict: bool) -> None:
     show_default=True,
     help="The reclaim loop, or 10 to 10,000 memory cgroups.",
 )
+@click.option(
+    "--peers",
+    is_flag=True,
+    help="Ways from C into Python methods side by side, shrinker's among them; needs"
+    " a C compiler.",
+)
 @click.option("--fast", is_flag=True, help="About 10 seconds instead of 80.")
 @click.option(
     "--rounds",
@@ -168,6 +174,7 @@ def replay(files: tuple[str, ...], *, as_json: bool, strict: bool) -> None:
 def bench(
     *,
     scenario: str,
+    peers: bool,
     fast: bool,
     rounds: int | None,
     output: Path | None,
@@ -187,16 +194,26 @@ def bench(
     --scenario memcg measures instead what creating a memory cgroup, setting
     shrinkers' bits in it and walking it costs, and the memory of one, with more
     and more groups, shrinkers and bits; within 70 seconds, 15 with --fast.
+
+    --peers measures what a callback into Python costs, by shrinker's trampoline, one
+    written in CPython's C API, cffi's other ways and ctypes; within a minute.
     """
     if plot is not None and no_plot:
         raise click.UsageError("--plot and --no-plot exclude each other")
-    if scenario == "memcg" and (recording or compare_with):
+    if peers:
+        if scenario != "loop":
+            raise click.UsageError("--peers and --scenario exclude each other")
+        scenario = "peers"
+    if scenario != "loop" and (recording or compare_with):
         raise click.UsageError("--recording and --compare are for --scenario loop")
     with _complaints():
         from shrinker.bench import measure, run  # noqa: PLC0415
 
-        efforts = measure.MEMCG_EFFORTS if scenario == "memcg" else measure.EFFORTS
-        effort = efforts[fast]
+        effort = {
+            "loop": measure.EFFORTS,
+            "memcg": measure.MEMCG_EFFORTS,
+            "peers": measure.PEERS_EFFORTS,
+        }[scenario][fast]
         if rounds is not None:
             effort = dataclasses.replace(effort, rounds=rounds)
         output = output or run.default_output()
@@ -205,8 +222,9 @@ def bench(
                 plot = output
             else:
                 click.echo("no plot: pip install 'shrinker[plot]'", err=True)
-        if scenario == "memcg":
-            run.bench_memcg(effort, output=output, plot=plot)
+        if scenario != "loop":
+            other = run.bench_memcg if scenario == "memcg" else run.bench_peers
+            other(effort, output=output, plot=plot)
             return
         run.bench(
             effort,

@@ -15,6 +15,7 @@ from shrinker._ffi import ffi, lib
 from shrinker._memory import NotCopied, own
 from shrinker.errors import CallbackErrors, ShrinkerError, check_int
 from shrinker.gfp import GFP
+from shrinker.growth import Growth
 from shrinker.memcg import Memcg
 from shrinker.tracing import Trace
 from shrinker.values import DEF_PRIORITY, SHRINK_MAX_PRIORITY, ULONG_MAX
@@ -126,6 +127,7 @@ class Domain(NotCopied):
         )
         self._lrus: dict[int, weakref.ref[ListLru]] = {}
         self._root: Memcg | None = None
+        self._growth = Growth()
 
         # SAFETY: `c_domain` is held, and holds its root.
         c_root = lib.reclaim_domain_root(c_domain)
@@ -200,6 +202,20 @@ class Domain(NotCopied):
     def closed(self) -> bool:
         """Whether ``close()`` was called."""
         return self._closed
+
+    @property
+    def under_pressure(self) -> bool:
+        """Whether its caches should not grow for now.
+
+        A ``shrinker.pressure.Reclaimer`` sets it when memory is short, and clears
+        it a while after that has passed; a program with a trigger of its own may
+        do so, too.  ``shrinker.cache.LruCache`` heeds it.
+        """
+        return self._growth.under_pressure
+
+    @under_pressure.setter
+    def under_pressure(self, value: bool) -> None:
+        self._growth.under_pressure = bool(value)
 
     def __enter__(self) -> Self:
         self._check_open()

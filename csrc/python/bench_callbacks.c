@@ -2,6 +2,7 @@
 #include <stddef.h>
 
 #include "bench_callbacks.h"
+#include "python_host.h"
 #include "walk.h"
 
 unsigned long bench_count(struct shrinker *shrinker, struct shrink_control *sc)
@@ -38,6 +39,32 @@ unsigned long bench_walk(struct reclaim_domain *domain, const int *priorities,
 			freed += reclaim_shrink_slab(domain, GFP_KERNEL, 0, NULL,
 						     priorities[i]);
 	return freed;
+}
+
+unsigned long bench_call_back(struct shrinker *shrinker, unsigned long batch,
+			      unsigned long passes)
+{
+	unsigned long calls = 0;
+	uintptr_t state = 0;
+
+	python_host_enter(&state);
+	for (; passes; passes--) {
+		struct shrink_control sc = { .gfp_mask = GFP_KERNEL };
+		unsigned long left = shrinker->count_objects(shrinker, &sc);
+
+		calls++;
+		if (left == SHRINK_EMPTY)
+			continue;
+		while (left >= batch) {
+			sc.nr_to_scan = sc.nr_scanned = batch;
+			if (shrinker->scan_objects(shrinker, &sc) == SHRINK_STOP)
+				break;
+			calls++;
+			left -= sc.nr_scanned;
+		}
+	}
+	python_host_leave(&state);
+	return calls;
 }
 
 unsigned long bench_create_memcgs(struct mem_cgroup *parent,

@@ -6,6 +6,7 @@ import contextlib
 import datetime as dt
 import os
 import statistics
+import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,10 @@ from shrinker.bench.measure import measure
 from shrinker.bench.memcg_points import ROWS as MEMCG_ROWS
 from shrinker.bench.memcg_results import memcg_result
 from shrinker.bench.memcg_table import print_memcg_result
+from shrinker.bench.peers.build import build
+from shrinker.bench.peers.points import ROWS as PEERS_ROWS
+from shrinker.bench.peers.results import peers_result
+from shrinker.bench.peers.table import print_peers_result
 from shrinker.bench.points import ROWS
 from shrinker.bench.recording import load_recording
 from shrinker.bench.results import load, point_results
@@ -39,7 +44,7 @@ if TYPE_CHECKING:
     from shrinker.bench.measure import Effort
     from shrinker.bench.scenario import AnyRow
 
-__all__ = ["bench", "bench_memcg", "default_output"]
+__all__ = ["bench", "bench_memcg", "bench_peers", "default_output"]
 
 
 _RESULTS = Path("bench-results")
@@ -108,6 +113,30 @@ def bench_memcg(effort: Effort, *, output: Path, plot: Path | None = None) -> No
         _print_paths(terminal, "plot:  ", paths)
 
 
+def bench_peers(effort: Effort, *, output: Path, plot: Path | None = None) -> None:
+    """Measure ways into Python side by side, and say what came of it.
+
+    Peers that cannot be built are named with the reason, and left out.  Arguments
+    and errors are those of ``bench``.
+    """
+    _check_paths(output, plot)
+    with tempfile.TemporaryDirectory(prefix="shrinker-peers-") as directory:
+        unbuilt = build(Path(directory))
+        rows = [row for row in PEERS_ROWS if row.peer not in unbuilt]
+        suite = _measure(effort, rows, scenario=ScenarioName.PEERS, peers=directory)
+    terminal = _write(suite, output)
+    result = peers_result(suite)
+    print_peers_result(terminal, result, unbuilt)
+    terminal.print("")
+    _print_paths(terminal, "result:", [output])
+    if plot is not None:
+        from shrinker.bench.peers.plot import save_peers_plots  # noqa: PLC0415
+
+        with _writing(plot):
+            paths = save_peers_plots(result, plot.with_suffix(""), _about(suite))
+        _print_paths(terminal, "plot:  ", paths)
+
+
 def _check_paths(output: Path, plot: Path | None) -> None:
     if plot is not None and find_spec("matplotlib") is None:
         raise ShrinkerError("plots need matplotlib: pip install 'shrinker[plot]'")
@@ -159,6 +188,7 @@ def _measure(
     *,
     scenario: ScenarioName = ScenarioName.LOOP,
     recording: str | None = None,
+    peers: str | None = None,
 ) -> Any:
     console = Console(stderr=True, highlight=False)
     console.print(
@@ -193,6 +223,7 @@ def _measure(
             effort,
             scenario=scenario,
             recording=recording,
+            peers=peers,
             rows=rows,
             progress=advance,
             interrupted=interrupted,

@@ -18,6 +18,8 @@ class ScenarioName(enum.StrEnum):
     """The reclaim loop (``shrinker.bench.points``)."""
     MEMCG = "memcg"
     """Memory cgroups at scale (``shrinker.bench.memcg_points``)."""
+    PEERS = "peers"
+    """Ways into Python, side by side (``shrinker.bench.peers``)."""
 
 
 class AnyRow(Protocol):

@@ -12,11 +12,13 @@ import gc
 import json
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyperf
 
 from shrinker.bench.memcg_workloads import MemcgScenario
+from shrinker.bench.peers.workloads import PeersScenario
 from shrinker.bench.points import ROWS
 from shrinker.bench.recording import load_recording
 from shrinker.bench.scenario import ScenarioName
@@ -74,6 +76,8 @@ def main() -> None:
 def _scenario(request: dict[str, Any]) -> Scenario:
     if request["scenario"] == ScenarioName.MEMCG:
         return MemcgScenario()
+    if request["scenario"] == ScenarioName.PEERS:
+        return PeersScenario(Path(request["peers"]))
     return _LoopScenario(load_recording(request["recording"]))
 
 

@@ -27,6 +27,7 @@ help:
 	@echo 'make test-dist  wheel and sdist: tag, stable ABI, tests of both'
 	@echo 'make check-c    the C tests under ASan+UBSan and TSan, gcc and clang'
 	@echo 'make example-c  a shrinker in the style of the kernel, built and run'
+	@echo 'make example-service  a service under a limit, unprotected and protected (root)'
 	@echo 'make wheel      dist/*.whl'
 	@echo 'make clean      remove all that was made'
 
@@ -46,7 +47,7 @@ dist/built: $(VENV)/tools $(SOURCES)
 
 $(VENV)/installed: dist/built
 	$(BIN)/pip install -q --force-reinstall --no-deps dist/*.whl
-	$(BIN)/pip install -q "shrinker[cli,plot] @ file://$$(echo $(CURDIR)/dist/*.whl)"
+	$(BIN)/pip install -q "shrinker[cli,plot,prometheus] @ file://$$(echo $(CURDIR)/dist/*.whl)"
 	touch $@
 
 .PHONY: wheel
@@ -76,6 +77,12 @@ example-c: $(VENV)/installed
 	$(MAKE) -C csrc example \
 		INCLUDE="$$($(BIN)/python -P -c 'import shrinker; print(shrinker.get_include())')" \
 		LIBRARY="$$($(BIN)/python -P -c 'import shrinker; print(shrinker.get_library())')"
+
+# Makes a memory cgroup, so it wants root.
+.PHONY: example-service
+example-service: $(VENV)/installed
+	mkdir -p $(RESULTS)
+	$(BIN)/python -P examples/service/run.py --plot $(RESULTS)/service.png
 
 # Compilers that are there; gcc is taken to be.
 COMPILERS := gcc $(if $(shell command -v clang),clang)

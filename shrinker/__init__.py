@@ -2,27 +2,34 @@
 
 A cache becomes a shrinker by two methods, ``count_objects`` and
 ``scan_objects``; a domain asks its shrinkers to give objects back, with the
-kernel's arithmetic.  README.md starts with an example, docs/specification.md
-says exactly what happens, docs/rust-map.md leads from the Rust abstraction of
-the kernel to here.
+kernel's arithmetic.  ``shrinker.cache`` has caches that are shrinkers already,
+``shrinker.pressure`` what reclaims when memory is short.
+
+README.md starts with examples, docs/specification.md says exactly what happens,
+docs/pressure.md when a service's caches give back, docs/rust-map.md leads from the
+Rust abstraction of the kernel to here.
 """
 
 from pathlib import Path
 
+from shrinker import cache, pressure
 from shrinker._trampolines import Shrinker
 from shrinker.builder import (
     ShrinkerBuilder,
     ShrinkerRegistration,
     ShrinkerStatistics,
 )
+from shrinker.cache.watch import watch
 from shrinker.control import ShrinkControl
 from shrinker.domain import Domain, DomainStatistics, ReclaimResult, default_domain
 from shrinker.errors import CallbackErrors, ShrinkerError, StallError
 from shrinker.events import ShrinkSlabEnd, ShrinkSlabStart
 from shrinker.gfp import GFP
+from shrinker.growth import noreclaim
 from shrinker.list_lru import ListLru, LruStatus
 from shrinker.memcg import Memcg, ShrinkerInfo
 from shrinker.one_pass import PassResult, run_pass
+from shrinker.pressure.protect import protect
 from shrinker.values import (
     DEF_PRIORITY,
     DEFAULT_SEEKS,
@@ -58,10 +65,15 @@ __all__ = [
     "ShrinkerRegistration",
     "ShrinkerStatistics",
     "StallError",
+    "cache",
     "default_domain",
     "get_include",
     "get_library",
+    "noreclaim",
+    "pressure",
+    "protect",
     "run_pass",
+    "watch",
 ]
 
 

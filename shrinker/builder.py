@@ -255,8 +255,13 @@ class ShrinkerRegistration(NotCopied, Generic[T]):
     # `_record` is set from registration to closing where the callbacks are Python;
     # the table of numbers holds it weakly, running trampolines strongly, nobody
     # else.  `_needed` is set as long where they are native.
+    # `_keeper` is a table that holds this object under `_keeper_key`, till closing.
     _closed = True
     _number: int | None = None
+    # Whether dropping it unclosed is normal use, as it is for who drops a cache.
+    _quiet = False
+    _keeper: dict[int, object] | None = None
+    _keeper_key = 0
 
     _c: Any
     _memory: object
@@ -320,6 +325,8 @@ class ShrinkerRegistration(NotCopied, Generic[T]):
         if self._closed:
             return
         self._close(wait=False)
+        if self._quiet:
+            return
         warnings.warn(
             f"unclosed shrinker {self.name!r}",
             ResourceWarning,
@@ -354,6 +361,10 @@ class ShrinkerRegistration(NotCopied, Generic[T]):
             if self._number is not None:
                 forget(self._number)
             self._domain._registrations.pop(self._key, None)
+            keeper, key = self._keeper, self._keeper_key
+            # In one go: there is no call between the look and the deletion.
+            if keeper is not None and key in keeper and keeper[key] is self:
+                del keeper[key]
             needed, self._needed = self._needed, None
             if not idle and needed is not None:
                 self._domain._linger(needed)

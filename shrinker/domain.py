@@ -118,6 +118,8 @@ class Domain(NotCopied):
         self._labels: dict[str, int] = {}
         self._label_numbers = itertools.count(1)
         self._lingering: list[object] = []
+        # Registrations that nobody else holds, by the id of what they are about.
+        self._watches: dict[int, object] = {}
         self._c_stalled = lib.reclaim_domain_stalled(c_domain)
         self._stalls_seen = 0
         self._memcgs: dict[int, Memcg] = {}

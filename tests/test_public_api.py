@@ -19,6 +19,7 @@ NAMES = set(
     Domain default_domain run_pass PassResult ShrinkerError StallError
     CallbackErrors get_include
     Memcg ListLru LruStatus
+    cache pressure protect noreclaim watch
     """.split()  # noqa: SIM905 - one list of words
 )
 
@@ -44,6 +45,14 @@ MEMBERS = {
 }
 
 
+PACKAGES = {
+    "cache": "LruCache cached watch Watched",
+    "pressure": "Reclaimer Watermarks Memory MemoryLevel PressureSource PressureEvent"
+    " SourceGone PsiTrigger SystemdPressure MemoryEvents UsageThreshold Polling auto"
+    " protect Verdict",
+}
+
+
 def test_names() -> None:
     """Everything that is promised is there, listed, and documented."""
     assert set(shrinker.__all__) >= NAMES
@@ -51,6 +60,15 @@ def test_names() -> None:
         value = getattr(shrinker, name)
         if inspect.isclass(value) or inspect.isfunction(value):
             assert inspect.getdoc(value), name
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_packages(package: str) -> None:
+    """The packages above have what is promised, listed and documented."""
+    module = getattr(shrinker, package)
+    assert set(module.__all__) >= set(PACKAGES[package].split())
+    for name in module.__all__:
+        assert inspect.getdoc(getattr(module, name)), name
 
 
 @pytest.mark.parametrize("cls", MEMBERS)
@@ -115,5 +133,6 @@ def test_import_starts_nothing() -> None:
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
-    for extra in ("click", "rich", "pyperf", "matplotlib", "numpy", "cffi.api"):
-        assert extra not in done.stdout.split()
+    extras = ("click", "rich", "pyperf", "matplotlib", "numpy", "cffi.api")
+    for other in (*extras, "asyncio", "socket", "cachetools", "prometheus_client"):
+        assert other not in done.stdout.split()

@@ -1,0 +1,99 @@
+"""``auto()``: the source that works here and says most, and why this one."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from shrinker.pressure.memory import Memory
+from shrinker.pressure.memory_events import MemoryEvents
+from shrinker.pressure.polling import Polling
+from shrinker.pressure.psi import PsiTrigger
+from shrinker.pressure.systemd import WATCH, SystemdPressure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, MutableMapping
+
+    from shrinker.pressure.source import PressureSource
+
+__all__ = ["auto"]
+
+_log = logging.getLogger("shrinker.pressure")
+
+
+def auto(
+    *,
+    memory: Memory | None = None,
+    environ: MutableMapping[str, str] | None = None,
+    exclude: Collection[type[PressureSource] | str] = (),
+) -> PressureSource:
+    """Return an open source, the first that works here.
+
+    They are tried in this order:
+
+    1. what the service manager has set up (``SystemdPressure``);
+    2. stalls in the own cgroup (``PsiTrigger``), then its limits (``MemoryEvents``);
+    3. stalls on the whole machine (``PsiTrigger``);
+    4. looking once a second (``Polling``), which always works.
+
+    Its ``reason`` says why this one, and why none before it.  ``memory`` says where
+    the process is and is what ``Polling`` looks at; ``environ`` is where systemd's
+    variables are, which it takes out.  ``exclude`` has the types, or the names, of
+    sources that are not to be tried again; ``Polling`` cannot be excluded.
+    """
+    looked_at = Memory() if memory is None else memory
+    passed_over: list[str] = []
+    for what, make in _candidates(looked_at, environ):
+        try:
+            source = make()
+        except (OSError, ValueError) as error:
+            passed_over.append(f"{what}: {_text(error)}")
+            if isinstance(error, ValueError):  # Somebody has set something.
+                _log.warning("%s: %s", what, error)
+            continue
+        if source is None:
+            passed_over.append(f"{what}: not set up ({WATCH})")
+            continue
+        if type(source) in exclude or source.name in exclude:
+            passed_over.append(f"{what}: excluded")
+            continue
+        try:
+            source.open()
+        except OSError as error:
+            passed_over.append(f"{what}: {_text(error)}")
+            if isinstance(source, SystemdPressure):  # Somebody wanted it.
+                _log.warning("%s: %s", what, error)
+            continue
+        break
+    else:
+        what, source = "polling", Polling(memory)
+        source.open()
+    if memory is None:
+        looked_at.close()
+    source.reason = "; ".join(
+        [f"{what} works", *(f"not {each}" for each in passed_over)]
+    )
+    return source
+
+
+def _candidates(
+    memory: Memory, environ: MutableMapping[str, str] | None
+) -> Iterator[tuple[str, Callable[[], PressureSource | None]]]:
+    """Name what may be tried, in order, and how to make it."""
+    yield "systemd's protocol", lambda: SystemdPressure.from_environment(environ)
+    cgroups = memory.cgroups
+    yield (
+        "memory.pressure of the own cgroup",
+        lambda: PsiTrigger.of_own_cgroup(cgroups=cgroups),
+    )
+    yield (
+        "memory.events of the own cgroup",
+        lambda: MemoryEvents.of_own_cgroup(cgroups=cgroups),
+    )
+    yield "PSI of the machine", PsiTrigger
+
+
+def _text(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error)

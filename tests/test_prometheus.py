@@ -1,0 +1,123 @@
+"""The Prometheus collector: names, units, values, registries."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+prometheus = pytest.importorskip("prometheus_client")
+
+from pressure_support import LIMIT, MARKS, FakeMemory, Pages
+from tests_support import register
+
+from shrinker.pressure import Reclaimer
+from shrinker.pressure.prometheus import ReclaimerCollector
+
+if TYPE_CHECKING:
+    from shrinker import Domain
+
+
+def made(domain: Domain, memory: FakeMemory) -> Reclaimer:
+    return Reclaimer(domain, memory=memory, source=None, watermarks=MARKS, trim=False)
+
+
+def test_it_shows_the_statistics(domain: Domain) -> None:
+    """Counters end in _total, gauges have units, each has a help text."""
+    memory = FakeMemory(90)
+    registry = prometheus.CollectorRegistry()
+    with register(domain, Pages(100_000, memory), name="mine"):
+        reclaimer = made(domain, memory)
+        registry.register(ReclaimerCollector(reclaimer, shrinkers=True))
+        verdict = reclaimer.look()
+        assert verdict is not None
+        text = prometheus.generate_latest(registry).decode()
+        value = registry.get_sample_value
+        assert value("shrinker_looks_total") == 1
+        assert value("shrinker_freed_objects_total") == verdict.freed
+        assert value("shrinker_reclaims_total", {"by": "background"}) == 1
+        assert value("shrinker_reclaims_total", {"by": "insert"}) == 0
+        assert value("shrinker_limit_bytes") == LIMIT
+        assert value("shrinker_priority") == 11
+        assert value("shrinker_under_pressure") == 0
+        assert value("shrinker_breaker_open") == 0
+        assert value("shrinker_reclaimer_running") == 0
+        mine = {"shrinker": "mine"}
+        assert value("shrinker_shrinker_freed_objects_total", mine) == verdict.freed
+    helped = {line.split()[2] for line in text.splitlines() if "# HELP" in line}
+    samples = {
+        line.split("{")[0].split()[0]
+        for line in text.splitlines()
+        if not line.startswith("#")
+    }
+    assert samples == helped
+
+
+def test_shrinkers_of_one_name_are_summed(domain: Domain) -> None:
+    """Names need not be unique among shrinkers; series must be."""
+    memory = FakeMemory(90)
+    registry = prometheus.CollectorRegistry()
+    with register(domain, Pages(50_000, memory)), register(domain, Pages(50_000)):
+        reclaimer = made(domain, memory)
+        registry.register(ReclaimerCollector(reclaimer, shrinkers=True))
+        verdict = reclaimer.look()
+        assert verdict is not None
+        freed = registry.get_sample_value(
+            "shrinker_shrinker_freed_objects_total", {"shrinker": "cache"}
+        )
+    assert freed == verdict.freed
+
+
+def test_two_in_one_registry(domain: Domain) -> None:
+    """The second needs a name of its own; the registry notices at once."""
+    registry = prometheus.CollectorRegistry()
+    reclaimer = made(domain, FakeMemory(500))
+    registry.register(ReclaimerCollector(reclaimer))
+    with pytest.raises(ValueError, match="Duplicated"):
+        registry.register(ReclaimerCollector(reclaimer))
+    labels = {"domain": "other"}
+    other = ReclaimerCollector(reclaimer, prefix="other", labels=labels)
+    registry.register(other)
+    assert registry.get_sample_value("other_looks_total", labels) == 0
+
+
+def test_no_cache_is_called(domain: Domain) -> None:
+    """Scraping does not run callbacks, and looks at no memory."""
+    memory = FakeMemory(500)
+    cache = Pages(10)
+    called = []
+
+    def count(sc: object) -> int:
+        called.append(sc)
+        return 0
+
+    cache.count_objects = count  # type: ignore[assignment, method-assign]
+    with register(domain, cache):
+        list(ReclaimerCollector(made(domain, memory), shrinkers=True).collect())
+    assert not called
+    assert not memory.reads
+
+
+def test_bad_arguments() -> None:
+    """Something else than a reclaimer is refused."""
+    with pytest.raises(TypeError, match="must be a Reclaimer, not str"):
+        ReclaimerCollector("x")  # type: ignore[arg-type]
+
+
+def test_without_prometheus_client() -> None:
+    """The error names what to install; the rest of the package needs it not."""
+    code = """
+import sys
+sys.modules["prometheus_client"] = None
+import shrinker.pressure
+try:
+    import shrinker.pressure.prometheus
+except ImportError as error:
+    print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert "pip install 'shrinker[prometheus]'" in done.stdout

@@ -1,0 +1,99 @@
+"""The fixtures that users get, in a project of a user's own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from shrinker.pressure.memory import Memory
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from shrinker.testing import FakeCgroup, PressureFifo, PressureSocket
+
+pytest_plugins = ["shrinker.testing"]
+
+# As a service would listen that knows nothing of this library.
+SERVICE = """
+import base64, os, socket
+
+def test_fifo(memory_pressure_fifo):
+    assert "MEMORY_PRESSURE_WRITE" not in os.environ
+    with open(os.environ["MEMORY_PRESSURE_WATCH"], "rb", buffering=0) as fifo:
+        memory_pressure_fifo.press()
+        assert fifo.read(100)
+    assert memory_pressure_fifo.written == b""
+
+def test_socket(memory_pressure_socket):
+    with socket.socket(socket.AF_UNIX) as peer:
+        peer.connect(os.environ["MEMORY_PRESSURE_WATCH"])
+        peer.sendall(base64.b64decode(os.environ["MEMORY_PRESSURE_WRITE"]))
+        assert memory_pressure_socket.written == memory_pressure_socket.asked_for
+        memory_pressure_socket.press()
+        assert peer.recv(100)
+        memory_pressure_socket.hang_up()
+        assert peer.recv(100) == b""
+
+def test_cgroup(fake_cgroup):
+    fake_cgroup.set(max=1000, current=400, inactive_file=100)
+    assert (fake_cgroup.directory / "memory.max").read_text() == "1000\\n"
+
+def test_nothing_is_left():
+    assert not [name for name in os.environ if name.startswith("MEMORY_PRESSURE")]
+"""
+
+
+def test_in_a_project_of_its_own(tmp_path: Path) -> None:
+    """One line in conftest.py gives the fixtures, warnings being errors."""
+    (tmp_path / "conftest.py").write_text('pytest_plugins = ["shrinker.testing"]\n')
+    (tmp_path / "test_service.py").write_text(SERVICE)
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", "-q", "-W", "error"),
+            *("-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(tmp_path)),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert "4 passed" in done.stdout, done.stdout + done.stderr
+
+
+def test_nobody_listens(
+    memory_pressure_socket: PressureSocket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a service they say so, and never hang."""
+    monkeypatch.setattr("shrinker.testing.SECONDS", 0.01)
+    assert memory_pressure_socket.written == b""
+    with pytest.raises(TimeoutError, match="nobody has connected"):
+        memory_pressure_socket.press()
+    memory_pressure_socket.hang_up()
+
+
+def test_fifo_that_nobody_reads(memory_pressure_fifo: PressureFifo) -> None:
+    """Pressing into a full FIFO does not hang, and pressing after the end fails."""
+    for _ in range(70_000):
+        memory_pressure_fifo.press()
+    memory_pressure_fifo.hang_up()
+    with pytest.raises(RuntimeError, match="hang_up"):
+        memory_pressure_fifo.press()
+
+
+def test_fake_cgroup(fake_cgroup: FakeCgroup) -> None:
+    """What is set is what ``Memory`` reads, also while it is open."""
+    with Memory(fake_cgroup.root) as memory:
+        (machine,) = memory.levels()
+        assert (machine.limit, machine.free) == (8 << 30, 7 << 30)
+        fake_cgroup.set(max=1_000_000, current=123_456, inactive_file=456)
+        level = memory.levels()[0]
+        assert (level.limit, level.used, level.charged) == (1_000_000, 123_000, 123_456)
+        fake_cgroup.set(high=500, current=7)
+        level = memory.levels()[0]
+        assert (level.where, level.limit) == ("cgroup v2 /app (memory.high)", 500)
+        fake_cgroup.set(max=None, high=None)
+        assert memory.levels() == (machine,)

@@ -76,6 +76,7 @@ ffibuilder.set_source(
     sources=[
         "csrc/python/python_control.c",
         "csrc/python/python_host.c",
+        "csrc/python/bench_call_back.c",
         "csrc/python/bench_callbacks.c",
     ],
     include_dirs=list(INCLUDES),

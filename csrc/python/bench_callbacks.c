@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
+/* For the clock of a thread. */
+#define _POSIX_C_SOURCE 200809L
+
 #include <stddef.h>
+#include <time.h>
 
 #include "bench_callbacks.h"
-#include "python_host.h"
 #include "walk.h"
 
 unsigned long bench_count(struct shrinker *shrinker, struct shrink_control *sc)
@@ -39,32 +42,6 @@ unsigned long bench_walk(struct reclaim_domain *domain, const int *priorities,
 			freed += reclaim_shrink_slab(domain, GFP_KERNEL, 0, NULL,
 						     priorities[i]);
 	return freed;
-}
-
-unsigned long bench_call_back(struct shrinker *shrinker, unsigned long batch,
-			      unsigned long passes)
-{
-	unsigned long calls = 0;
-	uintptr_t state = 0;
-
-	python_host_enter(&state);
-	for (; passes; passes--) {
-		struct shrink_control sc = { .gfp_mask = GFP_KERNEL };
-		unsigned long left = shrinker->count_objects(shrinker, &sc);
-
-		calls++;
-		if (left == SHRINK_EMPTY)
-			continue;
-		while (left >= batch) {
-			sc.nr_to_scan = sc.nr_scanned = batch;
-			if (shrinker->scan_objects(shrinker, &sc) == SHRINK_STOP)
-				break;
-			calls++;
-			left -= sc.nr_scanned;
-		}
-	}
-	python_host_leave(&state);
-	return calls;
 }
 
 unsigned long bench_create_memcgs(struct mem_cgroup *parent,
@@ -208,4 +185,51 @@ uint64_t bench_bare_calls(struct shrinker *shrinker, unsigned long scans,
 		sum += bare_calls(shrinker, &sc, scans);
 	}
 	return sum;
+}
+
+void bench_defer(struct shrinker *shrinker, int64_t objects)
+{
+	atomic_store(&shrinker->deferred_here, objects);
+}
+
+unsigned long bench_register(struct reclaim_domain *domain,
+			     struct shrinker **shrinkers, unsigned long nr)
+{
+	unsigned long made;
+
+	for (made = 0; made < nr; made++) {
+		struct shrinker *shrinker =
+			reclaim_shrinker_alloc(domain, 0, "bench");
+
+		if (!shrinker)
+			break;
+		shrinker->count_objects = bench_count_1000;
+		shrinker->scan_objects = bench_scan;
+		shrinker_register(shrinker);
+		shrinkers[made] = shrinker;
+	}
+	return made;
+}
+
+void bench_free(struct shrinker **shrinkers, unsigned long nr)
+{
+	for (unsigned long i = 0; i < nr; i++)
+		shrinker_free(shrinkers[i]);
+}
+
+static uint64_t thread_ns(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+	return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
+}
+
+uint64_t bench_walk_ns(struct reclaim_domain *domain, int priority,
+		       unsigned long rounds)
+{
+	uint64_t begin = thread_ns();
+
+	bench_walk(domain, &priority, 1, rounds);
+	return thread_ns() - begin;
 }

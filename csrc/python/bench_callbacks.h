@@ -154,4 +154,43 @@ uint64_t bench_pass(struct shrinker *shrinker, int priority, bool reset,
 uint64_t bench_bare_calls(struct shrinker *shrinker, unsigned long scans,
 			  uint64_t passes);
 
+/**
+ * bench_defer - put work off by hand
+ * @shrinker: registered, with one deferred counter
+ * @objects: what its counter says from now on
+ */
+void bench_defer(struct shrinker *shrinker, int64_t objects);
+
+/**
+ * bench_register - register native shrinkers that count 1,000 objects
+ * @shrinkers: receives @nr of them
+ *
+ * Return: how many were made; fewer than @nr where memory ran out.
+ */
+unsigned long bench_register(struct reclaim_domain *domain,
+			     struct shrinker **shrinkers, unsigned long nr);
+
+/**
+ * bench_free - free them again, the oldest first
+ *
+ * A walk beside this stands on what goes more often than where the youngest go
+ * first.
+ *
+ * Context: as shrinker_free().
+ */
+void bench_free(struct shrinker **shrinkers, unsigned long nr);
+
+/**
+ * bench_walk_ns - walk again and again, by the thread's own clock
+ * @rounds: how often
+ *
+ * The clock is read in C: whoever calls from Python waits for the GIL before and
+ * after.
+ *
+ * Context: as shrink_slab().
+ * Return: nanoseconds of processor time of the thread.
+ */
+uint64_t bench_walk_ns(struct reclaim_domain *domain, int priority,
+		       unsigned long rounds);
+
 #endif /* SHRINKER_BENCH_CALLBACKS_H */

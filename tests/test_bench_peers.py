@@ -305,9 +305,7 @@ def test_plot(tmp_path: Path) -> None:
         assert "ctypes" in paths[1].read_text() or paths[1].stat().st_size > 5000
 
 
-@pytest.mark.parametrize(
-    "args", [["--scenario", "memcg"], ["--recording", "x"], ["--compare", "x"]]
-)
+@pytest.mark.parametrize("args", [["--scenario", "memcg"], ["--recording", "x"]])
 def test_options_of_other_scenarios_are_refused(
     args: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

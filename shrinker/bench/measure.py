@@ -39,11 +39,10 @@ if TYPE_CHECKING:
     from shrinker.bench.scenario import AnyRow
 
 __all__ = [
+    "ALL_EFFORTS",
     "DEFAULT_EFFORT",
     "EFFORTS",
     "FAST_EFFORT",
-    "MEMCG_EFFORTS",
-    "PEERS_EFFORTS",
     "Effort",
     "measure",
 ]
@@ -79,6 +78,27 @@ PEERS_EFFORTS = {
     True: Effort(rounds=15, seconds=10.0, min_time=0.004),
 }
 """The same for ways into Python: few rows and short values, so many rounds."""
+NATIVE_EFFORTS = {
+    False: Effort(rounds=60, seconds=50.0, min_time=0.004),
+    True: Effort(rounds=12, seconds=12.0, min_time=0.004),
+}
+NEIGHBOURS_EFFORTS = {
+    False: Effort(rounds=15, seconds=70.0, min_time=0.05),
+    True: Effort(rounds=4, seconds=15.0, min_time=0.02),
+}
+THREADS_EFFORTS = {
+    False: Effort(rounds=15, seconds=70.0, min_time=0.02),
+    True: Effort(rounds=4, seconds=15.0, min_time=0.005),
+}
+ALL_EFFORTS = {
+    ScenarioName.LOOP: EFFORTS,
+    ScenarioName.MEMCG: MEMCG_EFFORTS,
+    ScenarioName.PEERS: PEERS_EFFORTS,
+    ScenarioName.NATIVE: NATIVE_EFFORTS,
+    ScenarioName.NEIGHBOURS: NEIGHBOURS_EFFORTS,
+    ScenarioName.THREADS: THREADS_EFFORTS,
+}
+"""By scenario, and by whether it is to be fast."""
 
 
 def measure(

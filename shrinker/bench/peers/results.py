@@ -19,7 +19,7 @@ from typing import Any
 from shrinker.bench.peers.points import AT_MOST, FASTER, Peer, PeerRow, Results
 from shrinker.bench.results import NS, Figure, by_round, figure
 
-__all__ = ["PeerCosts", "ResultsCosts", "peers_result"]
+__all__ = ["PeerCosts", "ResultsCosts", "c_api_row", "peers_result"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -70,6 +70,14 @@ def peers_result(suite: Any) -> list[ResultsCosts]:
         )
         for results in Results
     ]
+
+
+def c_api_row(name: str) -> str | None:
+    """Return the name of the C API's row with the same results as a row."""
+    peer, _, results = name.partition(": ")
+    if peer == Peer.C_API:
+        return None
+    return PeerRow(Peer.C_API, Results(results)).name
 
 
 _Rounds = dict[str, dict[int, float]]

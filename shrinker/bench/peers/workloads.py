@@ -67,6 +67,7 @@ class PeersScenario:
     """What a worker measures: see ``shrinker.bench.scenario``."""
 
     rows = ROWS
+    one_cpu = True
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory

@@ -28,16 +28,16 @@ HEADERS = (
     "shrinker/one_pass.h",
     "shrinker/trace_text.h",
     "trace_replay.h",
+    "python_control.h",
     "python_host.h",
     "bench_callbacks.h",
 )
 # What the core calls in Python (csrc/python/python_host.c).
 CALLBACKS = """
 extern "Python+C" {
-    unsigned long shrinker_py_count(unsigned long, int, unsigned long, unsigned int);
-    unsigned long shrinker_py_scan(
-        unsigned long, int, unsigned long, unsigned int, unsigned long,
-        unsigned long *);
+    bool shrinker_py_aim(int, unsigned long);
+    unsigned long shrinker_py_count(int, unsigned long);
+    unsigned long shrinker_py_scan(int);
     unsigned long shrinker_py_pass_scan(
         unsigned long, unsigned long, unsigned long *);
 }
@@ -73,7 +73,12 @@ ffibuilder.cdef(preprocess() + constants() + CALLBACKS)
 ffibuilder.set_source(
     "shrinker._shrinker",
     "".join(f"#include <{header}>\n" for header in HEADERS),
-    sources=["csrc/python/python_host.c", "csrc/python/bench_callbacks.c"],
+    sources=[
+        "csrc/python/python_control.c",
+        "csrc/python/python_host.c",
+        "csrc/python/bench_call_back.c",
+        "csrc/python/bench_callbacks.c",
+    ],
     include_dirs=list(INCLUDES),
     # The stable ABI of the oldest Python that is supported: one wheel for all.
     define_macros=[("Py_LIMITED_API", "0x030b0000")],

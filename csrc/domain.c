@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "counts.h"
 #include "holding.h"
 #include "memcg.h"
 
@@ -59,13 +60,15 @@ static void after_fork_in_child(void)
 	struct walker *walk;
 
 	for (domain = domains; domain; domain = domain->next_domain) {
-		for (walk = atomic_load(&domain->walkers); walk; walk = walk->next) {
+		for (walk = domain->spare; walk; walk = atomic_load(&walk->next)) {
 			if (is_mine(walk))
 				continue;
 			atomic_store(&walk->hold[0], NULL);
 			atomic_store(&walk->hold[1], NULL);
 			walk->host = NULL;
 			walk->at = NULL;
+			walk->seq = 0;
+			walk->stop = false;
 			atomic_store(&walk->busy, false);
 		}
 		/* A place in the record may wait for a thread that is gone. */
@@ -84,12 +87,6 @@ static void install_fork_handlers(void)
 	pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
 }
 
-static bool is_spare(const struct reclaim_domain *domain,
-		     const struct walker *walk)
-{
-	return walk >= domain->spare && walk < domain->spare + SPARE_WALKERS;
-}
-
 /* Nobody can reach the domain any more, or ever could. */
 static void release_domain(struct reclaim_domain *domain)
 {
@@ -97,10 +94,12 @@ static void release_domain(struct reclaim_domain *domain)
 
 	reclaim_trace_stop(domain);
 	memcg_destroy(domain);
-	for (walk = atomic_load(&domain->walkers); walk; walk = next) {
-		next = walk->next;
-		if (!is_spare(domain, walk))
-			free(walk);
+	counts_destroy(domain);
+	/* The spare ones are part of the domain, and stand before the others. */
+	walk = atomic_load(&domain->spare[SPARE_WALKERS - 1].next);
+	for (; walk; walk = next) {
+		next = atomic_load(&walk->next);
+		free(walk);
 	}
 	pthread_mutex_destroy(&domain->id_lock);
 	pthread_mutex_destroy(&domain->tree_lock);
@@ -137,7 +136,11 @@ struct reclaim_domain *reclaim_domain_create(int nr_nodes,
 	pthread_mutex_init(&domain->id_lock, NULL);
 	for (i = 0; i < SPARE_WALKERS; i++) {
 		walker_init(&domain->spare[i], domain);
-		walker_publish(&domain->spare[i]);
+		domain->spare[i].counts_alone = true;
+		domain->spare[i].counts_at = (unsigned int)i * COUNTED_END;
+		if (i)
+			atomic_init(&domain->spare[i - 1].next,
+				    &domain->spare[i]);
 	}
 
 	if (flags & RECLAIM_MEMCG && !memcg_init(domain)) {
@@ -222,7 +225,7 @@ void reclaim_domain_get_statistics(struct reclaim_domain *domain,
 	memset(statistics, 0, sizeof(*statistics));
 	statistics->nested = atomic_load(&domain->nested);
 	statistics->stalled = atomic_load(&domain->stalled);
-	for (walk = atomic_load(&domain->walkers); walk; walk = walk->next) {
+	for (walk = domain->spare; walk; walk = atomic_load(&walk->next)) {
 		statistics->walks += atomic_load(&walk->counted.walks);
 		statistics->passes += atomic_load(&walk->counted.passes);
 		statistics->scan_calls += atomic_load(&walk->counted.scan_calls);

@@ -14,6 +14,8 @@
 #define unlikely(condition) __builtin_expect(!!(condition), 0)
 
 #define CACHE_LINE 64
+/* struct shrinker.flags: there is a host. */
+#define SHRINKER_HOSTED (1U << 31)
 /* Walks that find a record without allocating: reclaim runs when memory is
  * short. */
 #define SPARE_WALKERS 4
@@ -22,16 +24,21 @@
  * struct walker - one walk under way
  * @hold: shrinkers that must not be released: where the walk is, and where it
  *	goes next (holding.c)
- * @turn: index of the hold on @at
- * @busy: the record is in use
  * @at: the shrinker that the walk is at; NULL before the first
- * @seq: registration number of the last shrinker visited
  * @domain: constant
- * @outer: the thread's walk inside whose callback this one runs
  * @host: runtime that the walk is inside
- * @host_state: the host's word
+ * @outer: the thread's walk inside whose callback this one runs
+ * @seq: where the walk was when it had to start again from the head, the
+ *	registration number of the last shrinker visited; 0: it had not
+ * @turn: index of the hold on @at
+ * @counts_alone: a spare record, with counters of its own in each shrinker;
+ *	constant
+ * @counts_at: where they begin; constant
+ * @busy: the record is in use; otherwise @hold, @at, @host, @seq and @stop are
+ *	empty
  * @stop: end the walk at the next return of a callback
  * @counted: written by the walk alone, read by anyone
+ * @host_state: the host's word
  * @next: all records of the domain; constant once published
  *
  * Records are reused and live as long as their domain, so that a search for
@@ -39,24 +46,27 @@
  */
 struct walker {
 	_Alignas(CACHE_LINE) _Atomic(struct shrinker *) hold[2];
-	unsigned int turn;
+	struct shrinker *at;
+	struct reclaim_domain *domain;
+	const struct reclaim_host *host;
+	struct walker *outer;
+	uint64_t seq;
+	bool turn;
+	bool counts_alone;
 	_Atomic(bool) busy;
 	bool stop;
-	struct shrinker *at;
-	uint64_t seq;
-	struct reclaim_domain *domain;
-	struct walker *outer;
-	const struct reclaim_host *host;
-	uintptr_t host_state;
+	unsigned int counts_at;
+
 	struct {
-		_Atomic(uint64_t) walks;
+		_Alignas(CACHE_LINE) _Atomic(uint64_t) walks;
 		_Atomic(uint64_t) passes;
 		_Atomic(uint64_t) scan_calls;
 		_Atomic(uint64_t) scanned;
 		_Atomic(uint64_t) freed;
 		_Atomic(uint64_t) host_entries;
 	} counted;
-	struct walker *next;
+	uintptr_t host_state;
+	_Atomic(struct walker *) next;
 };
 
 /**
@@ -71,7 +81,6 @@ struct trace_sink {
  * struct reclaim_domain - a machine
  * @first: head of the registry, in order of registration
  * @dying_mask: a bit for each shrinker on @dying, by dying_bit()
- * @walkers: all walk records
  * @trace: sink of the trace under way
  * @tracing: threads that are handing an event to @trace
  * @walkers_fence: walks order their holds themselves (holding.c)
@@ -98,25 +107,27 @@ struct trace_sink {
  *	is allocated
  * @tree_lock: guards what struct mem_cgroup says
  * @first_memcg, @last_memcg: all groups, by id
- * @id_lock: guards @ids_used, a bit for each id below @nr_max, and writing to
- *	@lrus and to the groups' tables of lists; a leaf
+ * @id_lock: guards @ids_used, a bit for each id below @nr_max, writing to @lrus
+ *	and to the groups' tables of lists, and the units of counts.c; a leaf
+ * @counts: all units of counters
+ * @counts_with_room: those with a place free
  * @refs: one for each shrinker, one for the creator
  * @next_domain: all domains, for fork()
+ * @spare: the first of all walk records; the others come behind them
  *
  * Lock order: domains_lock (domain.c), memcg_lock, the locks of list_lru lists,
  * tree_lock, registry_lock, dying_lock, id_lock.  None of them but those of
  * lists (list_lru.h) is held while a callback or a host's function runs.
  */
 struct reclaim_domain {
-	_Atomic(struct shrinker *) first;
+	_Alignas(CACHE_LINE) _Atomic(struct shrinker *) first;
 	_Atomic(uint64_t) dying_mask;
 	_Atomic(struct trace_sink *) trace;
-	_Atomic(struct walker *) walkers;
+	struct mem_cgroup *root;
 	unsigned long stall_limit;
 	int nr_nodes;
 	bool walkers_fence;
 	bool kmem;
-	struct mem_cgroup *root;
 	_Atomic(int) nr_max;
 	_Atomic(struct unit_table *) by_id;
 	_Atomic(struct unit_table *) lrus;
@@ -139,6 +150,8 @@ struct reclaim_domain {
 
 	pthread_mutex_t id_lock;
 	uint64_t *ids_used;
+	struct counts_unit *counts;
+	struct counts_unit *counts_with_room;
 
 	_Atomic(unsigned int) tracing;
 	_Atomic(uint64_t) nested;
@@ -148,6 +161,9 @@ struct reclaim_domain {
 
 	struct walker spare[SPARE_WALKERS];
 };
+
+/* Inside of the library: calls within the extension need no indirection. */
+#pragma GCC visibility push(hidden)
 
 /* The calling thread's innermost walk; NULL outside callbacks. */
 extern __attribute__((tls_model("initial-exec")))
@@ -160,6 +176,12 @@ static inline void counter_add(_Atomic(uint64_t) *counter, uint64_t amount)
 			      atomic_load_explicit(counter,
 						   memory_order_relaxed) + amount,
 			      memory_order_relaxed);
+}
+
+/* The host of the shrinker's callbacks; NULL: plain C. */
+static inline const struct reclaim_host *host_of(const struct shrinker *shrinker)
+{
+	return unlikely(shrinker->flags & SHRINKER_HOSTED) ? shrinker->host : NULL;
 }
 
 /* Not registered yet, or not any more. */
@@ -178,15 +200,15 @@ static inline bool priority_is_valid(int priority)
 	return priority >= 0 && priority <= SHRINK_MAX_PRIORITY;
 }
 
-/* walk.c: the contracts are there. */
+/* walk.c: the contracts are there, and in walk.h. */
 void walker_init(struct walker *walk, struct reclaim_domain *domain);
 void walker_publish(struct walker *walk);
+struct walker *walker_claim_another(struct reclaim_domain *domain);
+struct shrinker *walk_step(struct walker *walk);
+void walk_leave_host(struct walker *walk);
+void walk_let_dying_go(struct walker *walk, const struct shrinker *shrinker);
 struct shrinker *walk_to_link(struct walker *walk,
 			      _Atomic(struct shrinker *) *link);
-struct walker *walk_begin(struct reclaim_domain *domain);
-void walk_end(struct walker *walk);
-struct shrinker *walk_next(struct walker *walk);
-void walk_rewind(struct walker *walk);
 bool walk_to(struct walker *walk, struct shrinker *shrinker);
 void walk_change_host(struct walker *walk, const struct reclaim_host *host);
 
@@ -195,9 +217,10 @@ unsigned long do_shrink_slab(struct walker *walk, struct shrink_control *sc,
 			     struct shrinker *shrinker, int priority);
 unsigned long walk_slab(struct walker *walk, gfp_t gfp_mask, int nid,
 			struct mem_cgroup *memcg, int priority);
-struct walker *reclaim_begin(struct reclaim_domain *domain);
 
 /* trace.c */
 void trace_emit(struct reclaim_domain *domain, const struct shrink_event *event);
+
+#pragma GCC visibility pop
 
 #endif /* SHRINKER_DOMAIN_PRIVATE_H */

@@ -75,7 +75,7 @@ static bool is_held(struct reclaim_domain *domain, struct shrinker *shrinker)
 
 	if (atomic_load(&shrinker->refs))
 		return true;
-	for (walk = atomic_load(&domain->walkers); walk; walk = walk->next)
+	for (walk = domain->spare; walk; walk = atomic_load(&walk->next))
 		if (atomic_load(&walk->hold[0]) == shrinker ||
 		    atomic_load(&walk->hold[1]) == shrinker)
 			return true;

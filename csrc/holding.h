@@ -33,6 +33,8 @@ static inline bool may_be_dying(struct reclaim_domain *domain,
 	return unlikely(atomic_load(&domain->dying_mask) & dying_bit(shrinker));
 }
 
+#pragma GCC visibility push(hidden)
+
 /* holding.c: the contracts are there. */
 bool membarrier_is_there(void);
 void left_dying(struct reclaim_domain *domain, const struct shrinker *left);
@@ -47,5 +49,7 @@ void release_shrinker(struct shrinker *shrinker);
 
 /* domain.c */
 void domain_put(struct reclaim_domain *domain);
+
+#pragma GCC visibility pop
 
 #endif /* SHRINKER_HOLDING_H */

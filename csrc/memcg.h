@@ -75,6 +75,8 @@ static inline void *table_get(_Atomic(struct unit_table *) *table, int index)
 	return atomic_load_explicit(&now->unit[index], memory_order_acquire);
 }
 
+#pragma GCC visibility push(hidden)
+
 /* memcg_maps.c: the contracts are there. */
 bool table_reserve(_Atomic(struct unit_table *) *table, int capacity);
 void table_free(_Atomic(struct unit_table *) *table, bool entries);
@@ -92,6 +94,8 @@ void memcg_put(struct mem_cgroup *memcg);
 /* list_lru.c */
 void list_lru_reparent(struct mem_cgroup *memcg);
 void list_lru_release(struct mem_cgroup *memcg);
+
+#pragma GCC visibility pop
 
 static inline struct shrinker_unit *memcg_unit(struct mem_cgroup *memcg, int nid,
 					       int id)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "memcg.h"
+#include "walk.h"
 
 /*
  * The groups below @root in turn, parents first; without memory cgroups there is

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "counts.h"
 #include "holding.h"
 #include "memcg.h"
 
@@ -22,9 +23,7 @@ struct shrinker *reclaim_shrinker_alloc(struct reclaim_domain *domain,
 
 	/* A shrinker of its own cache lines: walks on other shrinkers are not
 	 * slowed by its counters, and dying_bit() spreads. */
-	shrinker = aligned_alloc(CACHE_LINE,
-				 (sizeof(*shrinker) + CACHE_LINE - 1) /
-					 CACHE_LINE * CACHE_LINE);
+	shrinker = aligned_alloc(CACHE_LINE, sizeof(*shrinker));
 	if (!shrinker)
 		return NULL;
 	memset(shrinker, 0, sizeof(*shrinker));
@@ -42,16 +41,19 @@ struct shrinker *reclaim_shrinker_alloc(struct reclaim_domain *domain,
 	shrinker->id = -1;
 	atomic_init(&shrinker->next, shrinker);
 
+	if (!counts_alloc(domain, shrinker))
+		goto free_name;
+
 	shrinker->nr_deferred = &shrinker->deferred_here;
 	if (flags & SHRINKER_MEMCG_AWARE) {
 		/* Its deferred work is kept with the groups. */
 		if (!memcg_alloc_id(domain, &shrinker->id))
-			goto free_name;
+			goto release_counts;
 	} else if (flags & SHRINKER_NUMA_AWARE && domain->nr_nodes > 1) {
 		shrinker->nr_deferred = malloc((size_t)domain->nr_nodes *
 					       sizeof(*shrinker->nr_deferred));
 		if (!shrinker->nr_deferred)
-			goto free_name;
+			goto release_counts;
 		for (nid = 0; nid < domain->nr_nodes; nid++)
 			atomic_init(&shrinker->nr_deferred[nid], 0);
 	}
@@ -60,6 +62,8 @@ struct shrinker *reclaim_shrinker_alloc(struct reclaim_domain *domain,
 	shrinker->domain = domain;
 	return shrinker;
 
+release_counts:
+	counts_release(domain, shrinker);
 free_name:
 	free(shrinker->name);
 free_shrinker:
@@ -79,6 +83,7 @@ void release_shrinker(struct shrinker *shrinker)
 	/* One that was registered gave its id up when it was buried. */
 	if (shrinker->id >= 0 && !(shrinker->flags & SHRINKER_REGISTERED))
 		memcg_release_id(domain, shrinker->id);
+	counts_release(domain, shrinker);
 	free(shrinker->name);
 	free(shrinker);
 	domain_put(domain);
@@ -202,10 +207,14 @@ int64_t shrinker_nr_deferred(struct shrinker *shrinker, int nid,
 void shrinker_get_statistics(struct shrinker *shrinker,
 			     struct shrinker_statistics *statistics)
 {
-	statistics->passes = atomic_load(&shrinker->counted.passes);
-	statistics->scan_calls = atomic_load(&shrinker->counted.scan_calls);
-	statistics->scanned = atomic_load(&shrinker->counted.scanned);
-	statistics->freed = atomic_load(&shrinker->counted.freed);
+	statistics->passes = counts_sum(shrinker, COUNTED_PASSES) +
+			     atomic_load(&shrinker->counted.passes);
+	statistics->scan_calls = counts_sum(shrinker, COUNTED_SCAN_CALLS) +
+				 atomic_load(&shrinker->counted.scan_calls);
+	statistics->scanned = counts_sum(shrinker, COUNTED_SCANNED) +
+			      atomic_load(&shrinker->counted.scanned);
+	statistics->freed = counts_sum(shrinker, COUNTED_FREED) +
+			    atomic_load(&shrinker->counted.freed);
 	statistics->stalled = atomic_load(&shrinker->counted.stalled);
 }
 
@@ -243,6 +252,10 @@ unsigned long shrinker_copy_name(struct shrinker *shrinker, char *buffer,
 void shrinker_set_host(struct shrinker *shrinker, const struct reclaim_host *host)
 {
 	shrinker->host = host;
+	if (host)
+		shrinker->flags |= SHRINKER_HOSTED;
+	else
+		shrinker->flags &= ~SHRINKER_HOSTED;
 }
 
 void shrinker_set_label(struct shrinker *shrinker, uint32_t label)

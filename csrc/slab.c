@@ -2,12 +2,13 @@
 /*
  * One pass over one shrinker, and the walk that makes a pass over each.
  */
+#include "counts.h"
 #include "memcg.h"
 #include "scan.h"
+#include "walk.h"
 
-/* The counter of work that passes of this shrinker put off, on this node. */
-static inline _Atomic(int64_t) *deferred_counter(struct shrinker *shrinker,
-						 const struct shrink_control *sc)
+static _Atomic(int64_t) *deferred_elsewhere(struct shrinker *shrinker,
+					    const struct shrink_control *sc)
 {
 	if (shrinker->id >= 0)
 		return memcg_deferred(sc->memcg,
@@ -19,12 +20,35 @@ static inline _Atomic(int64_t) *deferred_counter(struct shrinker *shrinker,
 	return &shrinker->nr_deferred[sc->nid];
 }
 
+/* The counter of work that passes of this shrinker put off, on this node. */
+static inline _Atomic(int64_t) *deferred_counter(struct shrinker *shrinker,
+						 const struct shrink_control *sc)
+{
+	if (likely(!(shrinker->flags &
+		     (SHRINKER_NUMA_AWARE | SHRINKER_MEMCG_AWARE))))
+		return &shrinker->deferred_here;
+	return deferred_elsewhere(shrinker, sc);
+}
+
 /* Exchange with 0; a counter that reads 0 needs no exchange. */
 static inline int64_t take_deferred(_Atomic(int64_t) *counter)
 {
 	if (!atomic_load_explicit(counter, memory_order_relaxed))
 		return 0;
 	return atomic_exchange(counter, 0);
+}
+
+/*
+ * The exchange with 0 and the addition of a pass that calls nothing between
+ * them, in one: other walks may see the counter as it was and as it is after
+ * both, and nobody can tell that there was no 0.
+ *
+ * Return: false, and nothing has changed, where the counter is not @nr any more.
+ */
+static inline bool swap_deferred(_Atomic(int64_t) *counter, int64_t nr,
+				 int64_t next)
+{
+	return next == nr || atomic_compare_exchange_strong(counter, &nr, next);
 }
 
 /* Adds and returns the sum, with what other walks have added meanwhile. */
@@ -35,7 +59,7 @@ static inline int64_t put_deferred(_Atomic(int64_t) *counter, int64_t next)
 	return wrap_add(atomic_fetch_add(counter, next), next);
 }
 
-static __attribute__((noinline)) void
+static __attribute__((cold, noinline)) void
 trace_start(const struct shrinker *shrinker, const struct shrink_control *sc,
 	    int64_t nr, int64_t freeable, uint64_t delta, int64_t total_scan,
 	    int priority)
@@ -57,7 +81,7 @@ trace_start(const struct shrinker *shrinker, const struct shrink_control *sc,
 	trace_emit(shrinker->domain, &event);
 }
 
-static __attribute__((noinline)) void
+static __attribute__((cold, noinline)) void
 trace_end(const struct shrinker *shrinker, const struct shrink_control *sc,
 	  int64_t nr, int64_t new_nr, int64_t total_scan, uint64_t freed)
 {
@@ -76,17 +100,14 @@ trace_end(const struct shrinker *shrinker, const struct shrink_control *sc,
 	trace_emit(shrinker->domain, &event);
 }
 
-static inline void count_pass(struct walker *walk, struct shrinker *shrinker,
-			      uint64_t calls, uint64_t scanned, uint64_t freed)
+static __attribute__((noinline)) void
+count_shared(struct shrinker *shrinker, uint64_t calls, uint64_t scanned,
+		   uint64_t freed)
 {
-	counter_add(&walk->counted.passes, 1);
 	atomic_fetch_add_explicit(&shrinker->counted.passes, 1,
 				  memory_order_relaxed);
 	if (!calls)
 		return;
-	counter_add(&walk->counted.scan_calls, calls);
-	counter_add(&walk->counted.scanned, scanned);
-	counter_add(&walk->counted.freed, freed);
 	atomic_fetch_add_explicit(&shrinker->counted.scan_calls, calls,
 				  memory_order_relaxed);
 	atomic_fetch_add_explicit(&shrinker->counted.scanned, scanned,
@@ -95,10 +116,135 @@ static inline void count_pass(struct walker *walk, struct shrinker *shrinker,
 				  memory_order_relaxed);
 }
 
-static __attribute__((noinline)) void count_stall(struct shrinker *shrinker)
+/*
+ * Only one walk at a time has a record, and what it leaves in the record's
+ * counters is there for the next one, by the release and acquire of the record.
+ * So it needs no atomic addition.
+ */
+static inline void count_pass(struct walker *walk, struct shrinker *shrinker,
+			      uint64_t calls, uint64_t scanned, uint64_t freed)
+{
+	_Atomic(uint64_t) *alone;
+
+	counter_add(&walk->counted.passes, 1);
+	if (calls) {
+		counter_add(&walk->counted.scan_calls, calls);
+		counter_add(&walk->counted.scanned, scanned);
+		counter_add(&walk->counted.freed, freed);
+	}
+	if (unlikely(!walk->counts_alone)) {
+		count_shared(shrinker, calls, scanned, freed);
+		return;
+	}
+	alone = shrinker->counted_alone + walk->counts_at;
+	counter_add(&alone[COUNTED_PASSES], 1);
+	if (calls) {
+		counter_add(&alone[COUNTED_SCAN_CALLS], calls);
+		counter_add(&alone[COUNTED_SCANNED], scanned);
+		counter_add(&alone[COUNTED_FREED], freed);
+	}
+}
+
+static __attribute__((cold, noinline)) void count_stall(struct shrinker *shrinker)
 {
 	atomic_fetch_add(&shrinker->counted.stalled, 1);
 	atomic_fetch_add(&shrinker->domain->stalled, 1);
+}
+
+static inline bool is_traced(const struct walker *walk)
+{
+	return unlikely(atomic_load_explicit(&walk->domain->trace,
+					     memory_order_relaxed));
+}
+
+/*
+ * The pass behind its count, for which @delta was worked out.  Not inline: it
+ * wants all registers for itself.
+ */
+static __attribute__((noinline)) unsigned long
+pass_with_scans(struct walker *walk, struct shrink_control *sc,
+		struct shrinker *shrinker, int priority, int64_t freeable)
+{
+	_Atomic(int64_t) *counter = deferred_counter(shrinker, sc);
+	uint64_t delta = scan_delta(freeable, priority, shrinker->seeks);
+	int64_t batch_size = scan_batch_size(shrinker->batch);
+	int64_t nr, total_scan, left, scanned, new_nr;
+	uint64_t freed = 0, calls = 0;
+	unsigned long fruitless = 0;
+
+	nr = take_deferred(counter);
+	total_scan = scan_total(nr, delta, freeable, priority);
+	if (is_traced(walk))
+		trace_start(shrinker, sc, nr, freeable, delta, total_scan,
+			    priority);
+
+	left = total_scan;
+	/* No further callback of a shrinker that was freed by one of its own. */
+	while (scan_wanted(left, batch_size, freeable) &&
+	       likely(!is_unlinked(shrinker))) {
+		int64_t before = left;
+		unsigned long ret;
+
+		/* min_signed(), as a branch, so that a call need not wait for
+		 * what the one before it says. */
+		sc->nr_to_scan = (unsigned long)batch_size;
+		if (unlikely(left < batch_size))
+			sc->nr_to_scan = (unsigned long)left;
+		sc->nr_scanned = sc->nr_to_scan;
+		ret = shrinker->scan_objects(shrinker, sc);
+		if (ret == SHRINK_STOP || unlikely(walk->stop))
+			break;
+		calls++;
+		freed += ret;
+		left = wrap_sub(left, (int64_t)sc->nr_scanned);
+
+		/* A kernel would go on for ever with some callbacks. */
+		if (unlikely(before <= 0 || left >= before) &&
+		    ++fruitless == walk->domain->stall_limit) {
+			count_stall(shrinker);
+			break;
+		}
+	}
+	scanned = wrap_sub(total_scan, left);
+
+	new_nr = put_deferred(counter,
+			      scan_deferred(nr, delta, scanned, freeable));
+	if (is_traced(walk))
+		trace_end(shrinker, sc, nr, new_nr, left, freed);
+	count_pass(walk, shrinker, calls, (uint64_t)scanned, freed);
+	return freed;
+}
+
+/*
+ * One pass; docs/specification.md, "One pass", line by line, but that a pass
+ * which scans nothing, and that nobody traces, is over before the rest begins.
+ */
+static inline __attribute__((always_inline)) unsigned long
+pass(struct walker *walk, struct shrink_control *sc, struct shrinker *shrinker,
+     int priority)
+{
+	_Atomic(int64_t) *counter;
+	int64_t freeable, nr;
+	uint64_t count, delta;
+
+	count = shrinker->count_objects(shrinker, sc);
+	if (count == 0 || count == SHRINK_EMPTY)
+		return count;
+	if (unlikely(walk->stop))
+		return 0;
+	freeable = (int64_t)count;
+	delta = scan_delta(freeable, priority, shrinker->seeks);
+
+	counter = deferred_counter(shrinker, sc);
+	nr = atomic_load_explicit(counter, memory_order_relaxed);
+	if (unlikely(scan_wanted(scan_total(nr, delta, freeable, priority),
+				 scan_batch_size(shrinker->batch), freeable) ||
+		     is_traced(walk) ||
+		     !swap_deferred(counter, nr,
+				    scan_deferred(nr, delta, 0, freeable))))
+		return pass_with_scans(walk, sc, shrinker, priority, freeable);
+	count_pass(walk, shrinker, 0, 0, 0);
+	return 0;
 }
 
 /**
@@ -107,69 +253,13 @@ static __attribute__((noinline)) void count_stall(struct shrinker *shrinker)
  * @sc: gfp_mask, nid and memcg filled in
  * @priority: valid
  *
- * docs/specification.md, "One pass", line by line; scan.h has the arithmetic.
- *
  * Return: objects freed, modulo 2^64; where the count was 0 or SHRINK_EMPTY,
  * that, and no deferred work was touched.
  */
 unsigned long do_shrink_slab(struct walker *walk, struct shrink_control *sc,
 			     struct shrinker *shrinker, int priority)
 {
-	struct reclaim_domain *domain = shrinker->domain;
-	_Atomic(int64_t) *counter;
-	int64_t freeable, nr, total_scan, batch_size, next, new_nr;
-	uint64_t count, delta, scanned = 0, freed = 0, calls = 0;
-	unsigned long fruitless = 0;
-
-	count = shrinker->count_objects(shrinker, sc);
-	if (count == 0 || count == SHRINK_EMPTY)
-		return count;
-	if (unlikely(walk->stop))
-		return 0;
-	freeable = (int64_t)count;
-
-	counter = deferred_counter(shrinker, sc);
-	nr = take_deferred(counter);
-
-	delta = scan_delta(freeable, priority, shrinker->seeks);
-	total_scan = scan_total(nr, delta, freeable, priority);
-	batch_size = scan_batch_size(shrinker->batch);
-	if (unlikely(atomic_load_explicit(&domain->trace, memory_order_relaxed)))
-		trace_start(shrinker, sc, nr, freeable, delta, total_scan,
-			    priority);
-
-	/* No further callback of a shrinker that was freed by one of its own. */
-	while (scan_wanted(total_scan, batch_size, freeable) &&
-	       likely(!is_unlinked(shrinker))) {
-		int64_t before = total_scan;
-		unsigned long ret;
-
-		sc->nr_to_scan =
-			(unsigned long)min_signed(batch_size, total_scan);
-		sc->nr_scanned = sc->nr_to_scan;
-		ret = shrinker->scan_objects(shrinker, sc);
-		if (ret == SHRINK_STOP || unlikely(walk->stop))
-			break;
-		calls++;
-		freed += ret;
-		scanned += sc->nr_scanned;
-		total_scan = wrap_sub(total_scan, (int64_t)sc->nr_scanned);
-
-		/* A kernel would go on for ever with some callbacks. */
-		if (unlikely(before <= 0 || total_scan >= before) &&
-		    ++fruitless == domain->stall_limit) {
-			count_stall(shrinker);
-			break;
-		}
-	}
-
-	next = scan_deferred(nr, delta, (int64_t)scanned, freeable);
-	new_nr = put_deferred(counter, next);
-
-	if (unlikely(atomic_load_explicit(&domain->trace, memory_order_relaxed)))
-		trace_end(shrinker, sc, nr, new_nr, total_scan, freed);
-	count_pass(walk, shrinker, calls, scanned, freed);
-	return freed;
+	return pass(walk, sc, shrinker, priority);
 }
 
 /* A pass over each shrinker, in the order of registration. */
@@ -187,9 +277,9 @@ static unsigned long walk_all(struct walker *walk, gfp_t gfp_mask, int nid,
 		};
 		unsigned long ret;
 
-		if (unlikely(walk->host != shrinker->host))
-			walk_change_host(walk, shrinker->host);
-		ret = do_shrink_slab(walk, &sc, shrinker, priority);
+		if (unlikely(walk->host != host_of(shrinker)))
+			walk_change_host(walk, host_of(shrinker));
+		ret = pass(walk, &sc, shrinker, priority);
 		if (ret != SHRINK_EMPTY)
 			freed += ret;
 	}
@@ -224,8 +314,9 @@ static void clear_shrinker_bit(struct mem_cgroup *memcg, int nid, int id)
 }
 
 /* A pass over each shrinker whose bit is set in a group, in the order of ids. */
-static unsigned long walk_memcg(struct walker *walk, gfp_t gfp_mask, int nid,
-				struct mem_cgroup *memcg, int priority)
+static __attribute__((noinline)) unsigned long
+walk_memcg(struct walker *walk, gfp_t gfp_mask, int nid,
+	   struct mem_cgroup *memcg, int priority)
 {
 	struct reclaim_domain *domain = walk->domain;
 	unsigned long freed = 0;
@@ -253,8 +344,8 @@ static unsigned long walk_memcg(struct walker *walk, gfp_t gfp_mask, int nid,
 		}
 		if (!domain->kmem && !(shrinker->flags & SHRINKER_NONSLAB))
 			continue;
-		if (unlikely(walk->host != shrinker->host))
-			walk_change_host(walk, shrinker->host);
+		if (unlikely(walk->host != host_of(shrinker)))
+			walk_change_host(walk, host_of(shrinker));
 		ret = do_shrink_slab(walk, &sc, shrinker, priority);
 		if (ret == SHRINK_EMPTY) {
 			clear_shrinker_bit(memcg, nid, id);
@@ -293,23 +384,6 @@ unsigned long walk_slab(struct walker *walk, gfp_t gfp_mask, int nid,
 	return walk_memcg(walk, gfp_mask, nid, memcg, priority);
 }
 
-/**
- * reclaim_begin - walk_begin(), unless the thread is reclaiming already
- *
- * Reclaim frees memory and may allocate some for that; it is never entered a
- * second time from there, in whichever domain.
- *
- * Return: NULL where the thread is in a callback, or no record could be had.
- */
-struct walker *reclaim_begin(struct reclaim_domain *domain)
-{
-	if (unlikely(current_walk)) {
-		atomic_fetch_add(&domain->nested, 1);
-		return NULL;
-	}
-	return walk_begin(domain);
-}
-
 unsigned long reclaim_shrink_slab(struct reclaim_domain *domain, gfp_t gfp_mask,
 				  int nid, struct mem_cgroup *memcg, int priority)
 {
@@ -346,7 +420,7 @@ static bool call_once(struct shrinker *shrinker, struct shrink_control *sc,
 		return false;
 	found = walk_to(walk, shrinker);
 	if (found) {
-		walk_change_host(walk, shrinker->host);
+		walk_change_host(walk, host_of(shrinker));
 		*ret = callback(shrinker, sc);
 	}
 	walk_end(walk);

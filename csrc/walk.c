@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "holding.h"
+#include "walk.h"
 
 /* Found without a call, although this is part of a shared object. */
 __attribute__((tls_model("initial-exec"))) _Thread_local struct walker *current_walk;
@@ -22,93 +22,66 @@ void walker_init(struct walker *walk, struct reclaim_domain *domain)
 
 /**
  * walker_publish - let searches for holds find the record, for ever
+ *
+ * Behind the spare ones, which are looked at first.
  */
 void walker_publish(struct walker *walk)
 {
-	struct reclaim_domain *domain = walk->domain;
+	struct walker *last_spare = &walk->domain->spare[SPARE_WALKERS - 1];
+	struct walker *next = atomic_load(&last_spare->next);
 
-	walk->next = atomic_load(&domain->walkers);
-	while (!atomic_compare_exchange_weak(&domain->walkers, &walk->next, walk))
-		;
+	do
+		atomic_init(&walk->next, next);
+	while (!atomic_compare_exchange_weak(&last_spare->next, &next, walk));
 }
 
 /**
- * walk_begin - claim a record and make it the thread's innermost walk
+ * walker_claim_another - claim a record when the first one is busy
  *
  * Return: NULL where more walks run than ever before and memory ran out.
  */
-struct walker *walk_begin(struct reclaim_domain *domain)
+struct walker *walker_claim_another(struct reclaim_domain *domain)
 {
 	struct walker *walk;
 
-	for (walk = atomic_load_explicit(&domain->walkers, memory_order_acquire);
-	     walk; walk = walk->next)
-		if (!atomic_load_explicit(&walk->busy, memory_order_relaxed) &&
-		    !atomic_exchange_explicit(&walk->busy, true,
-					      memory_order_acquire))
-			break;
-	if (!walk) {
-		walk = aligned_alloc(CACHE_LINE, sizeof(*walk));
-		if (!walk)
-			return NULL;
-		walker_init(walk, domain);
-		atomic_store(&walk->busy, true);
-		walker_publish(walk);
-	}
-	walk->at = NULL;
-	walk->seq = 0;
-	walk->stop = false;
-	walk->outer = current_walk;
-	current_walk = walk;
+	for (walk = domain->spare; walk; walk = atomic_load(&walk->next))
+		if (walker_claim(walk))
+			return walk;
+	walk = aligned_alloc(CACHE_LINE, sizeof(*walk));
+	if (!walk)
+		return NULL;
+	walker_init(walk, domain);
+	atomic_init(&walk->busy, true);
+	walker_publish(walk);
 	return walk;
 }
 
-static void leave_host(struct walker *walk)
+/**
+ * walk_leave_host - be outside the host that the walk is inside
+ */
+void walk_leave_host(struct walker *walk)
 {
 	const struct reclaim_host *host = walk->host;
 
-	if (!host)
-		return;
 	walk->host = NULL;
 	host->leave(&walk->host_state);
 }
 
-/* Steps 4 and 5. */
-static void let_go(struct walker *walk, _Atomic(struct shrinker *) *slot,
-		   const struct shrinker *shrinker)
+/**
+ * walk_let_dying_go - step 5 for what may be dying
+ */
+void walk_let_dying_go(struct walker *walk, const struct shrinker *shrinker)
 {
-	hold(walk->domain, slot, NULL);
-	if (may_be_dying(walk->domain, shrinker)) {
-		/* No lock is waited for inside a host, which has its own. */
-		leave_host(walk);
-		left_dying(walk->domain, shrinker);
-	}
-}
-
-/* Lets go of the shrinker that the walk is at. */
-static void walk_leave(struct walker *walk)
-{
-	struct shrinker *at = walk->at;
-
-	if (!at)
-		return;
-	walk->at = NULL;
-	let_go(walk, &walk->hold[walk->turn], at);
+	/* No lock is waited for inside a host, which has its own. */
+	if (walk->host)
+		walk_leave_host(walk);
+	left_dying(walk->domain, shrinker);
 }
 
 /**
- * walk_end - leave host and shrinker, and give the record back
+ * walk_step - walk_next() where anything may have happened
  */
-void walk_end(struct walker *walk)
-{
-	leave_host(walk);
-	walk_leave(walk);
-	current_walk = walk->outer;
-	atomic_store_explicit(&walk->busy, false, memory_order_release);
-}
-
-/* Steps 1 to 5, to whatever stands behind the walk's place. */
-static struct shrinker *walk_step(struct walker *walk)
+struct shrinker *walk_step(struct walker *walk)
 {
 	struct reclaim_domain *domain = walk->domain;
 
@@ -122,48 +95,25 @@ static struct shrinker *walk_step(struct walker *walk)
 			walk_leave(walk);
 			return NULL;
 		}
-		if (unlikely(next == at)) {
-			walk_leave(walk); /* Unlinked under us: from the head. */
+		if (next == at) {
+			/* Unlinked under us: from the head, past what has been
+			 * visited; perhaps while we were going past it. */
+			if (walk->seq < at->seq)
+				walk->seq = at->seq;
+			walk_leave(walk);
 			continue;
 		}
 		hold(domain, slot, next);
-		if (unlikely(atomic_load(link) != next)) {
+		if (atomic_load(link) != next) {
 			let_go(walk, slot, next);
 			continue;
 		}
 		walk_leave(walk);
 		walk->at = next;
 		walk->turn = !walk->turn;
-		return next;
+		if (next->seq > walk->seq)
+			return next;
 	}
-}
-
-/**
- * walk_next - go to the next shrinker in order of registration
- *
- * The shrinker that the walk was at is let go.
- *
- * Return: a shrinker that is held until the walk goes on; NULL at the end.
- */
-struct shrinker *walk_next(struct walker *walk)
-{
-	struct shrinker *shrinker;
-
-	do
-		shrinker = walk_step(walk);
-	while (shrinker && unlikely(shrinker->seq <= walk->seq));
-	if (shrinker)
-		walk->seq = shrinker->seq;
-	return shrinker;
-}
-
-/**
- * walk_rewind - stand before the first shrinker again
- */
-void walk_rewind(struct walker *walk)
-{
-	walk_leave(walk);
-	walk->seq = 0;
 }
 
 /**
@@ -226,7 +176,7 @@ void walk_change_host(struct walker *walk, const struct reclaim_host *host)
 	if (walk->host) {
 		if (!host && walk->host->may_stay(&walk->host_state))
 			return;
-		leave_host(walk);
+		walk_leave_host(walk);
 	}
 	if (host) {
 		walk->host_state = 0;

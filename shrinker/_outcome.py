@@ -32,6 +32,22 @@ def _forget_other_threads() -> None:
 os.register_at_fork(after_in_child=_forget_other_threads)
 
 
+# Calls inside each other, from a trampoline to the last function that takes part
+# in reporting what was raised; test_exceptions.py finds out when it is too few.
+_REPORTING = 8
+
+
+def _make_sure_of(levels: int) -> None:
+    """Raise ``RecursionError`` unless calls may go so many levels deeper.
+
+    At the interpreter's limit a trampoline could not even begin, or not report
+    what it caught: cffi would drop the error, and the core take the callback's
+    silence for a result.  Here, before the walk, there is somebody to raise to.
+    """
+    if levels:
+        _make_sure_of(levels - 1)
+
+
 class Outcome:
     """Collects for one walk; a context manager around it."""
 
@@ -43,6 +59,7 @@ class Outcome:
         self._interrupt: BaseException | None = None
 
     def __enter__(self) -> Self:
+        _make_sure_of(_REPORTING)
         self._thread = get_ident()
         # A reclaim inside a callback is refused by the core, but direct counts
         # and scans may nest.

@@ -4,23 +4,27 @@ The life of one callback:
 
 1. A walk in C comes to a shrinker whose callbacks are the C functions of
    ``csrc/python/python_host.c``.  The first one of a walk takes the GIL for
-   the whole walk.
-2. They call ``shrinker_py_count`` or ``shrinker_py_scan`` below, with the
-   shrinker's number and the fields of the shrink_control as plain numbers.
+   the whole walk, and a frame: a place in the list of controls below.
+2. C lends the frame's ``ShrinkControl`` the structure that the walk has.  Then
+   it calls ``shrinker_py_count`` with the frame and the shrinker's number, or
+   ``shrinker_py_scan`` with the frame, which stands at that shrinker by then;
+   where it does not, ``shrinker_py_aim`` comes first.
 3. The number leads to the ``Record`` of a registration, if that still lives.
-   The table holds records weakly, the running trampoline holds its own
-   strongly: whoever closes the registration frees the private data at once,
-   or, where callbacks are running, the last of them does.  (Numbers are never
-   used twice.  A handle to a dead object would be an abort.)
-4. The owner's method runs with a ``ShrinkControl`` made of the numbers.  A
-   control that nobody kept is used again for a later callback, one that
-   somebody kept expires.
-5. The result becomes a number; ``nr_scanned`` is written back.
+   The table and the controls hold records weakly, the running trampoline holds
+   its own strongly: whoever closes the registration frees the private data at
+   once, or, where callbacks are running, the last of them does.  (Numbers are
+   never used twice.  A handle to a dead object would be an abort.)
+4. The owner's method runs with the control, whose C type reads and writes the
+   walk's own structure.
+5. The result becomes a number.
 6. What the method raised goes to the starter of the walk (``_outcome``), and
    the core is told 0 ("skip this time") or STOP.
+7. C takes its structure back: the control has expired.  One that nobody kept
+   serves the next callback, one that somebody kept is replaced.
 
 All of this runs on numbers and Python objects.  A call into C would give the
 GIL up, and beside a busy thread getting it back takes a switch interval.
+docs/performance.md says what each step costs.
 """
 
 from __future__ import annotations
@@ -28,12 +32,11 @@ from __future__ import annotations
 import contextlib
 import itertools
 import weakref
-from sys import getrefcount
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from shrinker import _outcome
 from shrinker._ffi import ffi, lib
-from shrinker.control import ShrinkControl, expire
+from shrinker.control import ShrinkControl, hand_out
 from shrinker.values import (
     CountObjects,
     ScanObjects,
@@ -85,6 +88,7 @@ class Record:
         "count_objects",
         "memcgs",
         "name",
+        "number",
         "private_data",
         "scan_objects",
     )
@@ -92,6 +96,7 @@ class Record:
     def __init__(
         self, name: str, private_data: Any, memcgs: Mapping[int, Memcg]
     ) -> None:
+        self.number = next(_numbers)
         self.name = name
         self.memcgs = memcgs
         self.private_data = private_data
@@ -101,23 +106,18 @@ class Record:
 
 _numbers = itertools.count(1)
 _records: dict[int, weakref.ref[Record]] = {}
-# Controls that nobody holds.  list.pop and list.append are atomic.
-_spare: list[ShrinkControl] = []
-_MAX_COUNT = CountObjects.MAX.value
-_MAX_SCAN = ScanObjects.MAX.value
+# The largest int of one digit, as CPython has them: such are compared fastest.
+_SHORT = 2**30 - 1
 _STOP = ScanObjects.STOP.value
 
 
-def _unshared() -> int:
-    """Return the ``getrefcount`` of an object that one local variable holds.
-
-    It is the interpreter's affair: 2 up to Python 3.13, 1 where it lends locals.
-    """
-    control = object.__new__(ShrinkControl)
-    return getrefcount(control)
+def _nobody() -> None:
+    return None
 
 
-_UNSHARED = _unshared()
+# Of each frame, by its index.  C adds them, and replaces them.
+_controls: list[ShrinkControl] = []
+hand_out(_controls)
 
 
 def adopt(c_shrinker: Any, record: Record) -> int:
@@ -126,12 +126,11 @@ def adopt(c_shrinker: Any, record: Record) -> int:
     Returns the number under which the table knows it, to be given to
     ``forget``.
     """
-    number = next(_numbers)
-    _records[number] = weakref.ref(record)
+    _records[record.number] = weakref.ref(record)
 
     # SAFETY: the caller has allocated the shrinker and not yet registered it.
-    lib.python_host_adopt(c_shrinker, number)
-    return number
+    lib.python_host_adopt(c_shrinker, record.number)
+    return record.number
 
 
 def forget(number: int) -> None:
@@ -154,78 +153,58 @@ def _escaped(
     _outcome.report(0, "beside a callback", error)
 
 
+@ffi.def_extern(error=False, onerror=_escaped)  # type: ignore[untyped-decorator]
+def shrinker_py_aim(index: int, number: int) -> bool:
+    """Have the frame stand at the record with that number; say if that lives."""
+    control = _controls[index]
+    control._reference = reference = _records.get(number, _nobody)
+    record = reference()
+    if record is None:
+        return False
+    control._memcgs = record.memcgs
+    return True
+
+
 @ffi.def_extern(error=0, onerror=_escaped)  # type: ignore[untyped-decorator]
-def shrinker_py_count(number: int, nid: int, memcg_id: int, gfp_mask: int) -> int:
+def shrinker_py_count(index: int, number: int) -> int:
     """Call ``count_objects`` of the record with that number."""
-    reference = _records.get(number)
-    record = reference() if reference is not None else None
+    control = _controls[index]
+    control._reference = reference = _records.get(number, _nobody)
+    record = reference()
     if record is None:
         return 0
-    try:
-        control = _spare.pop()
-    except IndexError:
-        control = object.__new__(ShrinkControl)
-    control._nr_to_scan = control._nr_scanned = 0
-    control._nid = nid
-    control._gfp_mask = gfp_mask
-    control._memcg_id = memcg_id
     control._memcgs = record.memcgs
     try:
-        result = record.count_objects(control)
-        if type(result) is int and 0 <= result <= _MAX_COUNT:
-            value = result
-        else:
-            value = count_value(result)
+        count_objects = record.count_objects
+        result = count_objects(control)
+        kind = type(result)
+        if kind is int and 0 <= result <= _SHORT:
+            return result  # type: ignore[no-any-return]
+        if kind is CountObjects:
+            return result.value  # type: ignore[no-any-return]
+        return count_value(result)
     except BaseException as error:  # noqa: BLE001 - nothing may enter C
-        expire(control)
         _raised(number, f"in count_objects of shrinker {record.name!r}", error)
         return 0
-    if getrefcount(control) == _UNSHARED:
-        _spare.append(control)
-    else:
-        expire(control)
-    return value
 
 
 @ffi.def_extern(error=_STOP, onerror=_escaped)  # type: ignore[untyped-decorator]
-def shrinker_py_scan(
-    number: int,
-    nid: int,
-    memcg_id: int,
-    gfp_mask: int,
-    nr_to_scan: int,
-    c_nr_scanned: Any,
-) -> int:
-    """Call ``scan_objects`` of the record with that number."""
-    reference = _records.get(number)
-    record = reference() if reference is not None else None
+def shrinker_py_scan(index: int) -> int:
+    """Call ``scan_objects`` of the record that the frame stands at."""
+    control = _controls[index]
+    reference = control._reference
+    record = reference()
     if record is None:
         return _STOP
     try:
-        control = _spare.pop()
-    except IndexError:
-        control = object.__new__(ShrinkControl)
-    control._nr_to_scan = control._nr_scanned = nr_to_scan
-    control._nid = nid
-    control._gfp_mask = gfp_mask
-    control._memcg_id = memcg_id
-    control._memcgs = record.memcgs
-    try:
-        result = record.scan_objects(control)
-        if type(result) is int and 0 <= result <= _MAX_SCAN:
-            value = result
-        else:
-            value = scan_value(result)
-        if control._nr_scanned != nr_to_scan:
-            # SAFETY: points into the shrink_control of the C caller, which
-            # waits for our return.
-            c_nr_scanned[0] = control._nr_scanned
+        scan_objects = record.scan_objects
+        result = scan_objects(control)
+        kind = type(result)
+        if kind is int and 0 <= result <= _SHORT:
+            return result  # type: ignore[no-any-return]
+        if kind is ScanObjects:
+            return result.value  # type: ignore[no-any-return]
+        return scan_value(result)
     except BaseException as error:  # noqa: BLE001 - nothing may enter C
-        expire(control)
-        _raised(number, f"in scan_objects of shrinker {record.name!r}", error)
+        _raised(record.number, f"in scan_objects of shrinker {record.name!r}", error)
         return _STOP
-    if getrefcount(control) == _UNSHARED:
-        _spare.append(control)
-    else:
-        expire(control)
-    return value

@@ -125,10 +125,17 @@ def replay(files: tuple[str, ...], *, as_json: bool, strict: bool) -> None:
 )
 @click.option(
     "--scenario",
-    type=click.Choice(["loop", "memcg"]),
+    type=click.Choice(["loop", "native", "memcg", "neighbours", "threads"]),
     default="loop",
     show_default=True,
-    help="The reclaim loop, or 10 to 10,000 memory cgroups.",
+    help="The reclaim loop; native passes by two C loops; 10 to 10,000 memory cgroups;"
+    " busy neighbours; two threads.",
+)
+@click.option(
+    "--peers",
+    is_flag=True,
+    help="Ways from C into Python methods side by side, shrinker's among them; needs"
+    " a C compiler.",
 )
 @click.option("--fast", is_flag=True, help="About 10 seconds instead of 80.")
 @click.option(
@@ -168,6 +175,7 @@ def replay(files: tuple[str, ...], *, as_json: bool, strict: bool) -> None:
 def bench(
     *,
     scenario: str,
+    peers: bool,
     fast: bool,
     rounds: int | None,
     output: Path | None,
@@ -187,16 +195,28 @@ def bench(
     --scenario memcg measures instead what creating a memory cgroup, setting
     shrinkers' bits in it and walking it costs, and the memory of one, with more
     and more groups, shrinkers and bits; within 70 seconds, 15 with --fast.
+
+    --scenario native measures native passes and walks by two loops in C, neighbours
+    walks beside busy Python threads, threads walks in two threads and shrinkers that
+    come and go; each within 90 seconds, and each with goals: docs/performance.md.
+
+    --peers measures what a callback into Python costs, by shrinker's trampoline, one
+    written in CPython's C API, cffi's other ways and ctypes; within a minute.
     """
     if plot is not None and no_plot:
         raise click.UsageError("--plot and --no-plot exclude each other")
-    if scenario == "memcg" and (recording or compare_with):
-        raise click.UsageError("--recording and --compare are for --scenario loop")
+    if peers:
+        if scenario != "loop":
+            raise click.UsageError("--peers and --scenario exclude each other")
+        scenario = "peers"
+    if scenario != "loop" and recording:
+        raise click.UsageError("--recording is for --scenario loop")
     with _complaints():
         from shrinker.bench import measure, run  # noqa: PLC0415
+        from shrinker.bench.scenario import ScenarioName  # noqa: PLC0415
 
-        efforts = measure.MEMCG_EFFORTS if scenario == "memcg" else measure.EFFORTS
-        effort = efforts[fast]
+        name = ScenarioName(scenario)
+        effort = measure.ALL_EFFORTS[name][fast]
         if rounds is not None:
             effort = dataclasses.replace(effort, rounds=rounds)
         output = output or run.default_output()
@@ -205,8 +225,13 @@ def bench(
                 plot = output
             else:
                 click.echo("no plot: pip install 'shrinker[plot]'", err=True)
-        if scenario == "memcg":
-            run.bench_memcg(effort, output=output, plot=plot)
+        if name is ScenarioName.PEERS:
+            run.bench_peers(effort, output=output, plot=plot, compare_with=compare_with)
+            return
+        if name is not ScenarioName.LOOP:
+            run.bench_scenario(
+                name, effort, output=output, plot=plot, compare_with=compare_with
+            )
             return
         run.bench(
             effort,

@@ -2,21 +2,60 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+import ctypes
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
+from shrinker._ffi import ffi, lib
 from shrinker.errors import ShrinkerError, check_int
 from shrinker.gfp import GFP
 from shrinker.values import ULONG_MAX
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from shrinker.memcg import Memcg
 
-__all__ = ["ShrinkControl"]
+__all__ = ["ShrinkControl", "hand_out"]
 
 
-class ShrinkControl:
+def _function(name: str, result: Any, *args: Any) -> Any:
+    """Return a C function of ours that takes Python objects, which cffi knows not."""
+    address = int(ffi.cast("uintptr_t", ffi.addressof(lib, name)))
+    return ctypes.PYFUNCTYPE(result, *args)(address)
+
+
+_object = ctypes.py_object
+
+
+def _over() -> NoReturn:
+    raise ShrinkerError("this ShrinkControl's callback is over")
+
+
+def _checked(nr_scanned: object) -> int:
+    return check_int("nr_scanned", nr_scanned, 0, ULONG_MAX)
+
+
+if TYPE_CHECKING:
+
+    class _Control:
+        """What C knows of a control (csrc/python/python_control.c)."""
+
+        nr_scanned: int
+        _gfp_mask: int
+        _memcg_id: int
+
+        @property
+        def nr_to_scan(self) -> int: ...
+        @property
+        def nid(self) -> int: ...
+
+else:
+    _Control = _function("python_control_type", _object, _object, _object)(
+        _over, _checked
+    )
+
+
+class ShrinkControl(_Control):
     """Valid only during the callback that it is handed to.
 
     Later use raises ``ShrinkerError``, also after other callbacks have run: an
@@ -24,69 +63,16 @@ class ShrinkControl:
     other threads during the callback.
     """
 
-    # Invariants: while valid, all slots are set, and the trampoline that
-    # set them is running; afterwards none is.  Getters find out by reading.
-    __slots__ = (
-        "_gfp_mask",
-        "_memcg_id",
-        "_memcgs",
-        "_nid",
-        "_nr_scanned",
-        "_nr_to_scan",
-    )
+    # Invariants: C knows the structure of the callback that runs, and only then;
+    # the slots are set by the trampolines, before a callback has it.
+    __slots__ = ("_memcgs", "_reference")
 
-    _gfp_mask: int
-    _memcg_id: int
     _memcgs: Mapping[int, Memcg]
-    _nid: int
-    _nr_scanned: int
-    _nr_to_scan: int
+    _reference: Callable[[], Any]
 
     def __new__(cls) -> Self:
         """Refuse: walks make these."""
         raise TypeError("a ShrinkControl is made by walks")
-
-    @property
-    def nr_to_scan(self) -> int:
-        """Objects to scan in this call; 0 in ``count_objects``.  Read only."""
-        try:
-            return self._nr_to_scan
-        except AttributeError:
-            raise _expired() from None
-
-    @property
-    def nr_scanned(self) -> int:
-        """Objects scanned in this call, ``nr_to_scan`` unless set.
-
-        Settable to 0..2**64-1, whatever ``nr_to_scan`` is: it is not clamped.
-        Less says that some were not looked at, more that others were looked at
-        as well; the pass counts this number off its work.  Setting raises
-        ``ValueError`` out of range and ``TypeError`` for anything but an
-        ``int``.  In Rust this is ``set_nr_scanned``.
-        """
-        try:
-            return self._nr_scanned
-        except AttributeError:
-            raise _expired() from None
-
-    @nr_scanned.setter
-    def nr_scanned(self, value: int) -> None:
-        try:
-            self._nr_scanned  # noqa: B018 - is it still valid?
-        except AttributeError:
-            raise _expired() from None
-        if type(value) is int and 0 <= value <= ULONG_MAX:
-            self._nr_scanned = value
-        else:
-            self._nr_scanned = check_int("nr_scanned", value, 0, ULONG_MAX)
-
-    @property
-    def nid(self) -> int:
-        """Memory node that is short, as the walk was told."""
-        try:
-            return self._nid
-        except AttributeError:
-            raise _expired() from None
 
     @property
     def memcg(self) -> Memcg | None:
@@ -96,11 +82,8 @@ class ShrinkControl:
         ``ShrinkerError`` where the group was closed during the walk and nobody
         has it any more.
         """
-        try:
-            number, memcgs = self._memcg_id, self._memcgs
-        except AttributeError:
-            raise _expired() from None
-        memcg = memcgs.get(number)
+        number = self._memcg_id
+        memcg = self._memcgs.get(number)
         if memcg is None and number:
             raise ShrinkerError("the walk's memory cgroup is gone")
         return memcg
@@ -108,35 +91,26 @@ class ShrinkControl:
     @property
     def gfp_mask(self) -> GFP:
         """Allocation context of whoever needs the memory."""
-        try:
-            return GFP(self._gfp_mask)
-        except AttributeError:
-            raise _expired() from None
+        return GFP(self._gfp_mask)
 
     @property
     def reclaim_fs_allowed(self) -> bool:
         """Whether the callback may enter filesystems (``__GFP_FS``)."""
-        try:
-            return self._gfp_mask & _FS != 0
-        except AttributeError:
-            raise _expired() from None
+        return self._gfp_mask & _FS != 0
 
     @property
     def reclaim_io_allowed(self) -> bool:
         """Whether the callback may start I/O (``__GFP_IO``)."""
-        try:
-            return self._gfp_mask & _IO != 0
-        except AttributeError:
-            raise _expired() from None
+        return self._gfp_mask & _IO != 0
 
     def __repr__(self) -> str:
         try:
             return (
-                f"<ShrinkControl nr_to_scan={self._nr_to_scan}"
-                f" nr_scanned={self._nr_scanned} nid={self._nid}"
-                f" gfp_mask={GFP(self._gfp_mask)!r}>"
+                f"<ShrinkControl nr_to_scan={self.nr_to_scan}"
+                f" nr_scanned={self.nr_scanned} nid={self.nid}"
+                f" gfp_mask={self.gfp_mask!r}>"
             )
-        except AttributeError:
+        except ShrinkerError:
             return "<ShrinkControl, expired>"
 
 
@@ -144,14 +118,6 @@ _FS = int(GFP.FS)
 _IO = int(GFP.IO)
 
 
-def _expired() -> ShrinkerError:
-    return ShrinkerError("this ShrinkControl's callback is over")
-
-
-def expire(control: ShrinkControl) -> None:
-    """End the validity of ``control``."""
-    for name in ShrinkControl.__slots__:
-        try:
-            delattr(control, name)
-        except AttributeError:
-            continue
+def hand_out(controls: list[ShrinkControl]) -> None:
+    """Have walks hand out controls, and put those into a list by their frames."""
+    _function("python_host_use", None, _object, _object)(ShrinkControl, controls)

@@ -56,11 +56,10 @@ class _Value:
     """A number from 0 to 2**64 - 1; immutable, hashable, ordered."""
 
     # Invariants: `value` is set once, by `_make`, before anyone else sees the
-    # object; `_interned` holds `_make(n)` at each index n.
+    # object.
     __slots__ = ("value",)
 
     value: int
-    _interned: ClassVar[tuple[Any, ...]]
     _names: ClassVar[dict[int, str]]
 
     def __new__(cls, *_: object) -> Self:
@@ -69,7 +68,8 @@ class _Value:
     @classmethod
     def _make(cls, value: int) -> Self:
         self = object.__new__(cls)
-        object.__setattr__(self, "value", value)
+        # The slot's own way, beside __setattr__ below.
+        _set_value(self, value)
         return self
 
     def __setattr__(self, name: str, _: object) -> NoReturn:
@@ -99,6 +99,9 @@ class _Value:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restore, (type(self), self.value)
+
+
+_set_value: Any = _Value.__dict__["value"].__set__
 
 
 def _restore(cls: type[_Value], value: int) -> _Value:
@@ -143,7 +146,7 @@ class CountObjects(_Value):
         but an ``int``.
         """
         if type(count) is int and 0 <= count < _INTERNED:
-            return cls._interned[count]  # type: ignore[no-any-return]
+            return _counts[count]
         return cls._make(min(_check("count", count), cls.MAX.value))
 
 
@@ -169,11 +172,13 @@ class ScanObjects(_Value):
         but an ``int``.
         """
         if type(count) is int and 0 <= count < _INTERNED:
-            return cls._interned[count]  # type: ignore[no-any-return]
+            return _scans[count]
         return cls._make(min(_check("count", count), cls.MAX.value))
 
 
 def _check(name: str, value: object) -> int:
+    if type(value) is int and value >= 0:
+        return value
     if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError(f"{name} must be an int, not {type(value).__name__}")
     if value < 0:
@@ -185,11 +190,15 @@ def _finish(cls: Any, **special: int) -> None:
     cls._names = {value: name for name, value in special.items()}
     for name, value in special.items():
         setattr(cls, name, cls._make(value))
-    cls._interned = tuple(cls._make(value) for value in range(_INTERNED))
 
 
 _finish(CountObjects, EMPTY=lib.SHRINK_EMPTY, MAX=ULONG_MAX // 2)
 _finish(ScanObjects, STOP=lib.SHRINK_STOP, MAX=lib.SHRINK_STOP - 1)
+
+# Each number at its own index.  Not in the classes: a class's attribute takes four
+# times as long to find.
+_counts: tuple[CountObjects, ...] = tuple(map(CountObjects._make, range(_INTERNED)))
+_scans: tuple[ScanObjects, ...] = tuple(map(ScanObjects._make, range(_INTERNED)))
 
 
 def count_value(result: object) -> int:

@@ -152,7 +152,7 @@ def test_memory_is_what_the_process_grows_by() -> None:
 
 def test_what_fails_in_the_child_is_an_error() -> None:
     """And not a figure."""
-    done = in_a_fresh_process("memcg_workloads._resident = lambda: 1 // 0")
+    done = in_a_fresh_process("memcg_workloads.resident = lambda: 1 // 0")
     assert done.returncode == 1
     assert "OSError: memory could not be measured" in done.stderr
 
@@ -317,7 +317,7 @@ def test_plots_are_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     [
         (["--scenario=nothing"], "nothing"),
         (["--scenario=memcg", "--recording=here"], "for --scenario loop"),
-        (["--scenario=memcg", "--compare=here"], "for --scenario loop"),
+        (["--scenario=native", "--recording=here"], "for --scenario loop"),
     ],
 )
 def test_options_of_the_other_scenario_are_refused(

@@ -55,6 +55,21 @@ unsigned long bench_walk(struct reclaim_domain *domain, const int *priorities,
 			 unsigned long nr_priorities, unsigned long rounds);
 
 /**
+ * bench_call_back - call a shrinker's callbacks as passes do, with the GIL held
+ * @shrinker: its callbacks may be anything that calls Python; it is only looked
+ *	at, and need not be from shrinker_alloc()
+ * @batch: objects in one scan call; less than a whole one is not scanned
+ * @passes: how often to count, and to scan what was counted
+ *
+ * No registry and no deferred work: what is left is the way into Python.
+ *
+ * Context: any thread; takes the GIL.
+ * Return: callbacks that were made, but for scan calls that returned SHRINK_STOP.
+ */
+unsigned long bench_call_back(struct shrinker *shrinker, unsigned long batch,
+			      unsigned long passes);
+
+/**
  * bench_create_memcgs - add groups under another
  * @memcgs: receives @nr groups, each held once for the caller
  *
@@ -89,5 +104,93 @@ void bench_set_bits(struct mem_cgroup **memcgs, unsigned long nr, int nr_nodes,
 unsigned long bench_walk_memcgs(struct reclaim_domain *domain,
 				struct mem_cgroup **memcgs, unsigned long nr,
 				int nr_nodes, int priority, unsigned long rounds);
+
+/**
+ * bench_count_1000 - count callback: a constant
+ */
+unsigned long bench_count_1000(struct shrinker *shrinker,
+			       struct shrink_control *sc);
+
+/**
+ * bench_calibrate_c2 - what a pass is compared with
+ * @loops: how often: one indirect call that returns a constant, one atomic
+ *	exchange, one atomic fetch-and-add
+ *
+ * Return: a number that depends on all of it.
+ */
+uint64_t bench_calibrate_c2(uint64_t loops);
+
+/**
+ * bench_calibrate_c4 - what a walk is compared with, for each shrinker
+ * @loops: how often: what bench_calibrate_c2() does, an atomic increment and an
+ *	atomic decrement
+ *
+ * Return: a number that depends on all of it.
+ */
+uint64_t bench_calibrate_c4(uint64_t loops);
+
+/**
+ * bench_pass - passes over one shrinker, without the walk around them
+ * @shrinker: registered, with one deferred counter and native callbacks
+ * @priority: 0 to SHRINK_MAX_PRIORITY
+ * @reset: forget the deferred work before each pass
+ * @passes: how often
+ *
+ * Context: as shrink_slab().
+ * Return: objects freed, modulo 2^64; 0 where there could be no walk.
+ */
+uint64_t bench_pass(struct shrinker *shrinker, int priority, bool reset,
+		    uint64_t passes);
+
+/**
+ * bench_bare_calls - the calls of a pass, and nothing else of it
+ * @scans: scan calls of each pass; where there are any, one atomic addition too
+ * @passes: how often
+ *
+ * What no pass that makes these calls can be faster than.
+ *
+ * Return: a number that depends on all of it.
+ */
+uint64_t bench_bare_calls(struct shrinker *shrinker, unsigned long scans,
+			  uint64_t passes);
+
+/**
+ * bench_defer - put work off by hand
+ * @shrinker: registered, with one deferred counter
+ * @objects: what its counter says from now on
+ */
+void bench_defer(struct shrinker *shrinker, int64_t objects);
+
+/**
+ * bench_register - register native shrinkers that count 1,000 objects
+ * @shrinkers: receives @nr of them
+ *
+ * Return: how many were made; fewer than @nr where memory ran out.
+ */
+unsigned long bench_register(struct reclaim_domain *domain,
+			     struct shrinker **shrinkers, unsigned long nr);
+
+/**
+ * bench_free - free them again, the oldest first
+ *
+ * A walk beside this stands on what goes more often than where the youngest go
+ * first.
+ *
+ * Context: as shrinker_free().
+ */
+void bench_free(struct shrinker **shrinkers, unsigned long nr);
+
+/**
+ * bench_walk_ns - walk again and again, by the thread's own clock
+ * @rounds: how often
+ *
+ * The clock is read in C: whoever calls from Python waits for the GIL before and
+ * after.
+ *
+ * Context: as shrink_slab().
+ * Return: nanoseconds of processor time of the thread.
+ */
+uint64_t bench_walk_ns(struct reclaim_domain *domain, int priority,
+		       unsigned long rounds);
 
 #endif /* SHRINKER_BENCH_CALLBACKS_H */

@@ -1,50 +1,151 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the core calls where a shrinker's callbacks are Python: the interpreter
- * is entered once for a walk, and the numbers that a callback needs are passed
- * as numbers, which costs Python less than reading them from a structure.
+ * is entered once for a walk, and what a callback needs is reached through an
+ * object that both sides know.  An argument would cost 30 ns each.
  */
 #define PY_SSIZE_T_CLEAN
+/* First: it decides what the system's headers declare. */
 #include <Python.h>
 
+#include <stdlib.h>
 #include <time.h>
 
 #include <shrinker/memcg.h>
 
+#include "python_control.h"
 #include "python_host.h"
 
 /* Defined by cffi, implemented in shrinker/_trampolines.py and one_pass.py. */
-extern unsigned long shrinker_py_count(unsigned long number, int nid,
-				       unsigned long memcg_id,
-				       unsigned int gfp_mask);
-extern unsigned long shrinker_py_scan(unsigned long number, int nid,
-				      unsigned long memcg_id,
-				      unsigned int gfp_mask,
-				      unsigned long nr_to_scan,
-				      unsigned long *nr_scanned);
+extern bool shrinker_py_aim(int frame, unsigned long number);
+extern unsigned long shrinker_py_count(int frame, unsigned long number);
+extern unsigned long shrinker_py_scan(int frame);
 extern unsigned long shrinker_py_pass_scan(unsigned long number,
 					   unsigned long nr_to_scan,
 					   unsigned long *nr_scanned);
 
-/* Ids count up from 1; 0 stands for no group. */
-static unsigned long memcg_id(const struct shrink_control *sc)
+/*
+ * What the trampolines know of a walk: a control to hand to callbacks, in the
+ * list that they share with us, and the shrinker that the walk is at.  A walk
+ * has one frame while it is inside the interpreter, and is in one callback at a
+ * time; a walk inside a callback has a frame of its own.
+ *
+ * Frames are never released; there are as many as there were walks at a time.
+ * The GIL guards all of this.
+ */
+struct frame {
+	/* The frame of the walk around this one; of a free frame, the next. */
+	struct frame *outer;
+	/* Its place in the list of controls. */
+	Py_ssize_t index;
+	/* Owned by the list; NULL where there was no memory for another one. */
+	struct python_control *control;
+	/* Number of the shrinker that it is aimed at; 0: none. */
+	unsigned long number;
+	PyGILState_STATE gil;
+	/* When the walk should make room for other threads, in nanoseconds. */
+	uint64_t stays_until;
+};
+
+static PyObject *controls, *control_type;
+static struct frame *free_frames;
+static Py_ssize_t nr_frames;
+/* Of the innermost walk; NULL: there is none, or no memory for one. */
+static _Thread_local struct frame *current_frame;
+
+void python_host_use(void *type, void *list)
 {
-	return sc->memcg ? mem_cgroup_get_id(sc->memcg) : 0;
+	control_type = type;
+	Py_INCREF(control_type);
+	controls = list;
+	Py_INCREF(controls);
+}
+
+/* Return: a new reference; NULL without memory, and without an exception. */
+static PyObject *new_control(void)
+{
+	PyObject *control =
+		PyType_GenericAlloc((PyTypeObject *)control_type, 0);
+
+	if (!control)
+		PyErr_Clear();
+	return control;
+}
+
+/* The frame's control was kept by somebody, and will not be used again. */
+static void renew_control(struct frame *frame)
+{
+	PyObject *control = new_control();
+
+	frame->control = (struct python_control *)control;
+	frame->number = 0;
+	/* Takes our reference; where there is no control, None stands there. */
+	if (!control) {
+		control = Py_None;
+		Py_INCREF(control);
+	}
+	PyList_SetItem(controls, frame->index, control);
+}
+
+static struct frame *begin_callback(struct shrink_control *sc)
+{
+	struct frame *frame = current_frame;
+
+	if (!frame)
+		return NULL;
+	if (!frame->control)
+		renew_control(frame);
+	if (!frame->control)
+		return NULL;
+	frame->control->sc = sc;
+	return frame;
+}
+
+static void end_callback(struct frame *frame)
+{
+	frame->control->sc = NULL;
+	if (Py_REFCNT((PyObject *)frame->control) != 1)
+		renew_control(frame);
+}
+
+static unsigned long number_of(const struct shrinker *shrinker)
+{
+	return (unsigned long)(uintptr_t)shrinker->private_data;
 }
 
 static unsigned long count_in_python(struct shrinker *shrinker,
 				     struct shrink_control *sc)
 {
-	return shrinker_py_count((unsigned long)(uintptr_t)shrinker->private_data,
-				 sc->nid, memcg_id(sc), sc->gfp_mask);
+	struct frame *frame = begin_callback(sc);
+	unsigned long count;
+
+	if (!frame)
+		return 0;
+	sc->nr_to_scan = sc->nr_scanned = 0;
+	frame->number = number_of(shrinker);
+	count = shrinker_py_count((int)frame->index, frame->number);
+	/* 0 may also say that the trampoline came to nothing. */
+	if (!count)
+		frame->number = 0;
+	end_callback(frame);
+	return count;
 }
 
 static unsigned long scan_in_python(struct shrinker *shrinker,
 				    struct shrink_control *sc)
 {
-	return shrinker_py_scan((unsigned long)(uintptr_t)shrinker->private_data,
-				sc->nid, memcg_id(sc), sc->gfp_mask,
-				sc->nr_to_scan, &sc->nr_scanned);
+	struct frame *frame = begin_callback(sc);
+	unsigned long number = number_of(shrinker), freed = SHRINK_STOP;
+
+	if (!frame)
+		return SHRINK_STOP;
+	if (frame->number != number)
+		frame->number =
+			shrinker_py_aim((int)frame->index, number) ? number : 0;
+	if (frame->number)
+		freed = shrinker_py_scan((int)frame->index);
+	end_callback(frame);
+	return freed;
 }
 
 unsigned long python_pass_scan(void *arg, unsigned long nr_to_scan,
@@ -77,34 +178,83 @@ static uint64_t switch_interval_ns(void)
 	return (uint64_t)(interval * 1e9);
 }
 
+/* Return: NULL without memory, and without an exception. */
+static struct frame *take_frame(void)
+{
+	struct frame *frame = free_frames;
+	PyObject *control;
+
+	if (frame) {
+		free_frames = frame->outer;
+		return frame;
+	}
+	frame = calloc(1, sizeof(*frame));
+	control = new_control();
+	if (!frame || !control || PyList_Append(controls, control)) {
+		PyErr_Clear();
+		free(frame);
+		Py_XDECREF(control);
+		return NULL;
+	}
+	/* The list has it. */
+	Py_DECREF(control);
+	frame->control = (struct python_control *)control;
+	frame->index = nr_frames++;
+	return frame;
+}
+
 /*
- * The host's word: when the walk should make room for other threads, in
- * nanoseconds, and below it one bit, the state that PyGILState_Release() wants.
+ * The host's word is the walk's frame; where there is no memory for one, the
+ * frame around it and NO_FRAME, and the walk's Python callbacks are left out.
  *
  * Each entry can cost a switch interval where another thread is busy, so a walk
  * that has entered stays, across all its Python callbacks (which let others in
  * as all Python code does) and for a switch interval across native passes.
  */
-static void enter_python(uintptr_t *state)
-{
-	uint64_t gil = PyGILState_Ensure() == PyGILState_UNLOCKED;
+#define NO_FRAME ((uintptr_t)1)
 
-	*state = (now_ns() + switch_interval_ns()) << 1 | gil;
+void python_host_enter(uintptr_t *state)
+{
+	PyGILState_STATE gil = PyGILState_Ensure();
+	struct frame *frame = take_frame();
+
+	if (!frame) {
+		PyGILState_Release(gil);
+		*state = (uintptr_t)current_frame | NO_FRAME;
+		current_frame = NULL;
+		return;
+	}
+	frame->gil = gil;
+	frame->stays_until = now_ns() + switch_interval_ns();
+	frame->outer = current_frame;
+	current_frame = frame;
+	*state = (uintptr_t)frame;
 }
 
-static void leave_python(uintptr_t *state)
+void python_host_leave(uintptr_t *state)
 {
-	PyGILState_Release(*state & 1 ? PyGILState_UNLOCKED : PyGILState_LOCKED);
+	struct frame *frame = (struct frame *)*state;
+
+	if (*state & NO_FRAME) {
+		current_frame = (struct frame *)(*state & ~NO_FRAME);
+		return;
+	}
+	current_frame = frame->outer;
+	frame->outer = free_frames;
+	free_frames = frame;
+	PyGILState_Release(frame->gil);
 }
 
 static bool may_stay_in_python(uintptr_t *state)
 {
-	return now_ns() < *state >> 1;
+	const struct frame *frame = (const struct frame *)*state;
+
+	return *state & NO_FRAME || now_ns() < frame->stays_until;
 }
 
 static const struct reclaim_host python_host = {
-	.enter = enter_python,
-	.leave = leave_python,
+	.enter = python_host_enter,
+	.leave = python_host_leave,
 	.may_stay = may_stay_in_python,
 };
 

@@ -444,6 +444,64 @@ static void any_number_of_walks(void)
 	reclaim_domain_put(domain);
 }
 
+struct counted {
+	struct reclaim_domain *domain;
+	pthread_barrier_t barrier;
+};
+
+/* Keeps the first of the caches waiting until all walks have come. */
+static void meet_the_others(struct cache *cache, struct shrink_control *sc)
+{
+	struct counted *counted = cache->arg;
+
+	(void)sc;
+	pthread_barrier_wait(&counted->barrier);
+}
+
+/* What walks with any record have counted is the shrinker's; and a shrinker that
+ * comes later begins with nothing, whatever its memory has been used for. */
+static void each_shrinker_has_its_own_numbers(void)
+{
+	struct counted counted = { .domain = domain_new(1) };
+	pthread_t walker[3 * SPARE_WALKERS];
+	struct shrinker_statistics own;
+	struct cache cache[200];
+	int round, i;
+
+	pthread_barrier_init(&counted.barrier, NULL, 3 * SPARE_WALKERS);
+	for (round = 0; round < 3; round++) {
+		for (i = 0; i < 200; i++) {
+			cache_prepare(&cache[i], counted.domain, 0, 'a', 1000);
+			cache[i].shrinker->batch = i + 1;
+			cache[i].keeps = true;
+			if (!i) {
+				cache[i].on_count = meet_the_others;
+				cache[i].arg = &counted;
+			}
+			shrinker_register(cache[i].shrinker);
+		}
+		for (i = 0; i < 3 * SPARE_WALKERS; i++)
+			walker[i] = thread_start(walk_thread, counted.domain);
+		for (i = 0; i < 3 * SPARE_WALKERS; i++)
+			thread_join(walker[i]);
+		for (i = 0; i < 200; i++) {
+			shrinker_get_statistics(cache[i].shrinker, &own);
+			CHECK_EQ(own.passes, 3 * SPARE_WALKERS);
+			CHECK_EQ(own.scan_calls, atomic_load(&cache[i].scans));
+			CHECK_EQ(own.scanned, own.scan_calls * (unsigned)(i + 1));
+			CHECK_EQ(own.freed, own.scanned);
+		}
+		/* Some leave places between others. */
+		for (i = round; i < 200; i += 3)
+			cache_close(&cache[i]);
+		for (i = 0; i < 200; i++)
+			if (cache[i].shrinker)
+				cache_close(&cache[i]);
+	}
+	pthread_barrier_destroy(&counted.barrier);
+	reclaim_domain_put(counted.domain);
+}
+
 /* --- freeing inside callbacks --------------------------------------------- */
 
 static void free_itself(struct cache *cache, struct shrink_control *sc)
@@ -783,6 +841,7 @@ int main(void)
 	RUN(a_sleeping_callback_pins_nobody_else);
 	RUN(a_dying_shrinker_pins_nobody_else);
 	RUN(any_number_of_walks);
+	RUN(each_shrinker_has_its_own_numbers);
 	RUN(free_inside_its_own_callback);
 	RUN(free_inside_another_callback);
 	RUN(two_callbacks_free_each_other);

@@ -418,6 +418,51 @@ static void overlapping_passes_conserve_work(void)
 	reclaim_domain_put(domain);
 }
 
+static void *walk_many_gently(void *arg)
+{
+	struct reclaim_domain *domain = arg;
+	int i;
+
+	for (i = 0; i < WALKS; i++)
+		walk(domain, 16);
+	return NULL;
+}
+
+/* Passes that scan take the counter and put it back later; passes that find too
+ * little to scan change it in one step, between or instead. */
+static void passes_of_both_kinds_conserve_work(void)
+{
+	struct reclaim_domain *domain = domain_new(1);
+	struct reclaim_statistics statistics;
+	struct shrinker_statistics own;
+	pthread_t thread[THREADS];
+	struct cache a;
+	int i;
+
+	/* Delta is 2,000 for one kind, and 124 for the other, below the batch. */
+	cache_prepare(&a, domain, 0, 'a', 4096000);
+	a.shrinker->scan_objects = stop_now_and_then;
+	shrinker_register(a.shrinker);
+	atomic_store(&scan_calls_made, 0);
+	for (i = 0; i < THREADS; i++)
+		thread[i] = thread_start(i % 2 ? walk_many_gently : walk_many,
+					 domain);
+	for (i = 0; i < THREADS; i++)
+		thread_join(thread[i]);
+
+	statistics = statistics_of(domain);
+	CHECK_EQ(statistics.passes, THREADS * WALKS);
+	CHECK_EQ(shrinker_nr_deferred(a.shrinker, 0, NULL),
+		 (2000 + 124) * THREADS / 2 * WALKS - statistics.slabs_scanned);
+	shrinker_get_statistics(a.shrinker, &own);
+	CHECK_EQ(own.passes, statistics.passes);
+	CHECK_EQ(own.scan_calls, statistics.scan_calls);
+	CHECK_EQ(own.scanned, statistics.slabs_scanned);
+	CHECK_EQ(own.freed, statistics.freed);
+	cache_close(&a);
+	reclaim_domain_put(domain);
+}
+
 #define SHORT_WALKS 50000
 
 static void *walk_shortly(void *arg)
@@ -435,6 +480,7 @@ static void *walk_shortly(void *arg)
 static void no_addition_is_lost(void)
 {
 	struct reclaim_domain *domain = domain_new(1);
+	struct shrinker_statistics own;
 	pthread_t thread[THREADS];
 	struct cache a;
 	int i;
@@ -450,6 +496,8 @@ static void no_addition_is_lost(void)
 	CHECK_EQ(atomic_load(&a.scans), 0);
 	CHECK_EQ(shrinker_nr_deferred(a.shrinker, 0, NULL),
 		 (1UL << 21) * THREADS * SHORT_WALKS);
+	shrinker_get_statistics(a.shrinker, &own);
+	CHECK_EQ(own.passes, THREADS * SHORT_WALKS);
 	cache_close(&a);
 	reclaim_domain_put(domain);
 }
@@ -844,6 +892,7 @@ int main(void)
 	RUN(the_stall_limit_is_exact);
 	RUN(no_stall_limit_no_guard);
 	RUN(overlapping_passes_conserve_work);
+	RUN(passes_of_both_kinds_conserve_work);
 	RUN(no_addition_is_lost);
 	RUN(a_pass_adds_to_what_others_left);
 	RUN(reclaim_does_not_nest);

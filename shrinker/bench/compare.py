@@ -6,14 +6,14 @@ not named.  The 5 % are for what a t-test cannot know, that two runs of the same
 program, each steady in itself, may differ by that much.
 
 A machine that is slower today makes every row slower.  So a second test, the
-same, is made on each row's ratio to the pure-Python row of its round; a row that
-fails both became slower itself.
+same, is made on each row's ratio to another row of its round, which stands for the
+machine (the pure-Python one, a loop of C): a row that fails both became slower itself.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyperf
 
@@ -24,7 +24,10 @@ from shrinker.bench.points import ROWS, Callbacks, Row
 from shrinker.bench.results import by_round
 from shrinker.errors import ShrinkerError
 
-__all__ = ["MIN_CHANGE", "Change", "Comparison", "compare"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["MIN_CHANGE", "Change", "Comparison", "compare", "pure_row"]
 
 MIN_CHANGE = 5.0
 """Percent."""
@@ -38,13 +41,15 @@ class Change:
 
     name: str
     old: float
-    """Mean, in seconds per pass."""
+    """Mean, in seconds, or in bytes."""
     new: float
+    unit: str
+    """second or byte."""
     significant: bool
     """By pyperf's test."""
     relative: float | None
-    """New by old, both divided by the pure-Python row of the same round; None
-    for the pure-Python rows."""
+    """New by old, both divided by the row that stands for the machine, of the same
+    round; None where there is none."""
     relative_significant: bool
 
     @property
@@ -64,7 +69,7 @@ class Change:
 
     @property
     def itself(self) -> bool:
-        """Whether it changed the same way against pure Python."""
+        """Whether it changed the same way against what stands for the machine."""
         return (
             self.relative is not None
             and self.relative_significant
@@ -84,32 +89,46 @@ class Comparison:
     """What makes the two hard to compare."""
 
 
-def compare(old: Any, new: Any) -> Comparison:
-    """Compare two suites.  Raises ``ShrinkerError`` without a row in common."""
+def pure_row(name: str) -> str | None:
+    """Return the name of the pure-Python row beside a row of the reclaim loop."""
+    row = _NAMES.get(name)
+    if row is None or row.callbacks is Callbacks.PURE:
+        return None
+    return Row(Callbacks.PURE, row.point).name
+
+
+def compare(
+    old: Any, new: Any, reference: Callable[[str], str | None] = pure_row
+) -> Comparison:
+    """Compare two suites.  Raises ``ShrinkerError`` without a row in common.
+
+    ``reference`` leads from a row's name to that of the row which tells how fast
+    the machine was.
+    """
     olds = {benchmark.get_name(): benchmark for benchmark in old}
     news = {benchmark.get_name(): benchmark for benchmark in new}
     common = [name for name in news if name in olds]
     if not common:
         raise ShrinkerError("the two results have no row in common")
     return Comparison(
-        changes=[_change(name, olds, news) for name in common],
+        changes=[_change(name, reference(name), olds, news) for name in common],
         missing=sorted(olds.keys() ^ news.keys()),
         remarks=_remarks(old, new),
     )
 
 
-def _change(name: str, olds: dict[str, Any], news: dict[str, Any]) -> Change:
+def _change(
+    name: str, peer: str | None, olds: dict[str, Any], news: dict[str, Any]
+) -> Change:
     result = _test(by_round(olds[name]), by_round(news[name]))
     relative = None
-    row = _NAMES.get(name)
-    if row is not None and row.callbacks is not Callbacks.PURE:
-        peer = Row(Callbacks.PURE, row.point).name
-        if peer in olds and peer in news:
-            relative = _test(_ratios(olds, name, peer), _ratios(news, name, peer))
+    if peer is not None and peer in olds and peer in news:
+        relative = _test(_ratios(olds, name, peer), _ratios(news, name, peer))
     return Change(
         name=name,
         old=olds[name].mean(),
         new=news[name].mean(),
+        unit=news[name].get_unit(),
         significant=result.significant,
         relative=None if relative is None else float(relative.norm_mean),
         relative_significant=relative is not None and relative.significant,

@@ -22,16 +22,13 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import os
 import subprocess
-import sys
 import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyperf
 
-import shrinker
+from shrinker.bench.child import command, environment
 from shrinker.bench.points import ROWS
 from shrinker.bench.scenario import ScenarioName
 from shrinker.errors import ShrinkerError
@@ -42,10 +39,10 @@ if TYPE_CHECKING:
     from shrinker.bench.scenario import AnyRow
 
 __all__ = [
+    "ALL_EFFORTS",
     "DEFAULT_EFFORT",
     "EFFORTS",
     "FAST_EFFORT",
-    "MEMCG_EFFORTS",
     "Effort",
     "measure",
 ]
@@ -76,6 +73,32 @@ MEMCG_EFFORTS = {
     True: Effort(rounds=5, seconds=12.0, min_time=0.002),
 }
 """The same for memory cgroups; a round sets up more than it measures."""
+PEERS_EFFORTS = {
+    False: Effort(rounds=80, seconds=40.0, min_time=0.004),
+    True: Effort(rounds=15, seconds=10.0, min_time=0.004),
+}
+"""The same for ways into Python: few rows and short values, so many rounds."""
+NATIVE_EFFORTS = {
+    False: Effort(rounds=60, seconds=50.0, min_time=0.004),
+    True: Effort(rounds=12, seconds=12.0, min_time=0.004),
+}
+NEIGHBOURS_EFFORTS = {
+    False: Effort(rounds=15, seconds=70.0, min_time=0.05),
+    True: Effort(rounds=4, seconds=15.0, min_time=0.02),
+}
+THREADS_EFFORTS = {
+    False: Effort(rounds=15, seconds=70.0, min_time=0.02),
+    True: Effort(rounds=4, seconds=15.0, min_time=0.005),
+}
+ALL_EFFORTS = {
+    ScenarioName.LOOP: EFFORTS,
+    ScenarioName.MEMCG: MEMCG_EFFORTS,
+    ScenarioName.PEERS: PEERS_EFFORTS,
+    ScenarioName.NATIVE: NATIVE_EFFORTS,
+    ScenarioName.NEIGHBOURS: NEIGHBOURS_EFFORTS,
+    ScenarioName.THREADS: THREADS_EFFORTS,
+}
+"""By scenario, and by whether it is to be fast."""
 
 
 def measure(
@@ -83,6 +106,7 @@ def measure(
     *,
     scenario: ScenarioName = ScenarioName.LOOP,
     recording: str | None = None,
+    peers: str | None = None,
     rows: Sequence[AnyRow] = ROWS,
     progress: Callable[[int, AnyRow, float], None] | None = None,
     interrupted: Callable[[int], None] | None = None,
@@ -90,7 +114,8 @@ def measure(
     """Return a ``pyperf.BenchmarkSuite`` with a benchmark for each row.
 
     ``rows`` are of ``scenario``, in its order.  ``recording`` is the path of a
-    trace, for the loop; None is the one in the package.
+    trace, for the loop; None is the one in the package.  ``peers`` is the directory
+    that compiled peers are in.
     ``progress(round, row, share)`` is called when a row has been measured;
     ``share``, 0 to 1, is how much of the work is done.
 
@@ -124,6 +149,7 @@ def measure(
                 "loops": loops,
                 "min_time": effort.min_time,
                 "recording": recording,
+                "peers": peers,
             }
             measured = _whole_round(request, rows, advance)
             # All or nothing: an interruption leaves each row as many rounds.
@@ -173,18 +199,13 @@ def _merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
 
 def _round(request: dict[str, Any]) -> Generator[Any, None, None]:
     """Run one process; yield a ``pyperf.Benchmark`` for each row as it comes."""
-    # The same package as ours, wherever we were imported from, and nothing of
-    # the current directory.
-    command = [sys.executable, "-P", "-m", "shrinker.bench.worker"]
-    paths = [str(Path(shrinker.__file__).parents[1]), os.environ.get("PYTHONPATH")]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     with tempfile.TemporaryFile("w+") as said:
         worker = subprocess.Popen(  # noqa: S603 - our own module
-            command,
+            command("shrinker.bench.worker"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=said,
-            env=environment,
+            env=environment(),
             text=True,
         )
         with _killed_on_error(worker):

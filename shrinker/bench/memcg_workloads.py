@@ -7,16 +7,14 @@ what a pass costs apart from scan calls, and none is ever cleared.
 
 from __future__ import annotations
 
-import os
-import pickle
 import random
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pyperf import perf_counter
 
 from shrinker._ffi import ffi, lib
 from shrinker.bench.memcg_points import NR_NODES, ROWS, Operation
+from shrinker.bench.resident import in_a_child, resident
 from shrinker.builder import ShrinkerBuilder
 from shrinker.domain import Domain
 from shrinker.values import DEF_PRIORITY, ShrinkerFlags
@@ -137,6 +135,7 @@ class MemcgScenario:
     """What a worker measures: see ``shrinker.bench.scenario``."""
 
     rows = ROWS
+    one_cpu = True
 
     def __init__(self) -> None:
         self._machine: Machine | None = None
@@ -162,7 +161,7 @@ class MemcgScenario:
         """Return bytes of a row of memory, and what else to say of it."""
         if row.operation is not Operation.MEMORY:
             return None
-        return _in_a_child(lambda: _grow(row.point))
+        return in_a_child(lambda: _grow(row.point))
 
     def describe(self, row: MemcgRow) -> dict[str, Any]:
         """Return the row's metadata; ``inner_loops`` is how often a loop runs it."""
@@ -189,11 +188,11 @@ class MemcgScenario:
 def _grow(point: MemcgPoint) -> tuple[float, dict[str, Any]]:
     """Create groups, in C and from Python, and see by how much the process grows."""
     machine = Machine(point)
-    before = _resident()
+    before = resident()
     machine.populate()
-    between = _resident()
+    between = resident()
     kept = [machine.domain.create_memcg("") for _ in range(point.memcgs)]
-    after = _resident()
+    after = resident()
     each = point.memcgs * NR_NODES
     own = kept[0].memory
     if own != machine.memory():
@@ -204,33 +203,3 @@ def _grow(point: MemcgPoint) -> tuple[float, dict[str, Any]]:
         "nr_max": kept[0].shrinker_info(0).nr_max,
     }
     return (between - before) / each, described
-
-
-def _resident() -> int:
-    """Return the bytes of this process that are in memory, exactly."""
-    for line in Path("/proc/self/smaps_rollup").read_text().splitlines():
-        if line.startswith("Rss:"):
-            return int(line.split()[1]) * 1024
-    raise OSError("/proc/self/smaps_rollup has no Rss")
-
-
-def _in_a_child(
-    function: Callable[[], tuple[float, dict[str, Any]]],
-) -> tuple[float, dict[str, Any]]:
-    """Call ``function`` in a fork, whose memory nobody else has used."""
-    reading, writing = os.pipe()
-    pid = os.fork()
-    if not pid:
-        # No destructors, and nothing of the parent's buffers.
-        try:
-            os.write(writing, pickle.dumps(function()))
-        finally:
-            os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading, "rb") as said:
-        result = said.read()
-    os.waitpid(pid, 0)
-    if not result:
-        raise OSError("memory could not be measured: no /proc/self/smaps_rollup?")
-    size, described = pickle.loads(result)  # noqa: S301 - our own child's
-    return size, described

@@ -6,6 +6,7 @@ import contextlib
 import datetime as dt
 import os
 import statistics
+import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,10 +22,12 @@ from rich.progress import (
 )
 
 from shrinker.bench.compare import compare
+from shrinker.bench.kinds import KINDS
 from shrinker.bench.measure import measure
-from shrinker.bench.memcg_points import ROWS as MEMCG_ROWS
-from shrinker.bench.memcg_results import memcg_result
-from shrinker.bench.memcg_table import print_memcg_result
+from shrinker.bench.peers.build import build
+from shrinker.bench.peers.points import ROWS as PEERS_ROWS
+from shrinker.bench.peers.results import c_api_row, peers_result
+from shrinker.bench.peers.table import print_peers_result
 from shrinker.bench.points import ROWS
 from shrinker.bench.recording import load_recording
 from shrinker.bench.results import load, point_results
@@ -34,12 +37,12 @@ from shrinker.errors import ShrinkerError
 from shrinker.trace.terminal import Terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from shrinker.bench.measure import Effort
     from shrinker.bench.scenario import AnyRow
 
-__all__ = ["bench", "bench_memcg", "default_output"]
+__all__ = ["bench", "bench_peers", "bench_scenario", "default_output"]
 
 
 _RESULTS = Path("bench-results")
@@ -88,24 +91,76 @@ def bench(
         _print_paths(terminal, "plot:  ", paths)
 
 
-def bench_memcg(effort: Effort, *, output: Path, plot: Path | None = None) -> None:
-    """Measure what memory cgroups cost, and say what came of it.
+def bench_scenario(
+    scenario: ScenarioName,
+    effort: Effort,
+    *,
+    output: Path,
+    plot: Path | None = None,
+    compare_with: str | None = None,
+) -> None:
+    """Measure another scenario than the loop and the peers; say what came of it.
 
     Arguments and errors are those of ``bench``.
     """
+    kind = KINDS[scenario]
+    old = None if compare_with is None else load(compare_with)
     _check_paths(output, plot)
-    suite = _measure(effort, MEMCG_ROWS, scenario=ScenarioName.MEMCG)
+    suite = _measure(effort, kind.rows, scenario=scenario)
     terminal = _write(suite, output)
-    result = memcg_result(suite)
-    print_memcg_result(terminal, result)
+    kind.show(terminal, suite)
+    _compare(terminal, old, suite, compare_with, kind.reference)
     terminal.print("")
     _print_paths(terminal, "result:", [output])
     if plot is not None:
-        from shrinker.bench.memcg_plot import save_memcg_plots  # noqa: PLC0415
+        with _writing(plot):
+            paths = kind.draw(suite, plot.with_suffix(""), _about(suite))
+        _print_paths(terminal, "plot:  ", paths)
+
+
+def bench_peers(
+    effort: Effort,
+    *,
+    output: Path,
+    plot: Path | None = None,
+    compare_with: str | None = None,
+) -> None:
+    """Measure ways into Python side by side, and say what came of it.
+
+    Peers that cannot be built are named with the reason, and left out.  Arguments
+    and errors are those of ``bench``.
+    """
+    old = None if compare_with is None else load(compare_with)
+    _check_paths(output, plot)
+    with tempfile.TemporaryDirectory(prefix="shrinker-peers-") as directory:
+        unbuilt = build(Path(directory))
+        rows = [row for row in PEERS_ROWS if row.peer not in unbuilt]
+        suite = _measure(effort, rows, scenario=ScenarioName.PEERS, peers=directory)
+    terminal = _write(suite, output)
+    result = peers_result(suite)
+    print_peers_result(terminal, result, unbuilt)
+    _compare(terminal, old, suite, compare_with, c_api_row)
+    terminal.print("")
+    _print_paths(terminal, "result:", [output])
+    if plot is not None:
+        from shrinker.bench.peers.plot import save_peers_plots  # noqa: PLC0415
 
         with _writing(plot):
-            paths = save_memcg_plots(result, plot.with_suffix(""), _about(suite))
+            paths = save_peers_plots(result, plot.with_suffix(""), _about(suite))
         _print_paths(terminal, "plot:  ", paths)
+
+
+def _compare(
+    terminal: Terminal,
+    old: Any,
+    suite: Any,
+    name: str | None,
+    reference: Callable[[str], str | None],
+) -> None:
+    if old is not None:
+        terminal.print("")
+        comparison = compare(old, suite, reference)
+        print_comparison(terminal, comparison, str(name), "C")
 
 
 def _check_paths(output: Path, plot: Path | None) -> None:
@@ -159,6 +214,7 @@ def _measure(
     *,
     scenario: ScenarioName = ScenarioName.LOOP,
     recording: str | None = None,
+    peers: str | None = None,
 ) -> Any:
     console = Console(stderr=True, highlight=False)
     console.print(
@@ -193,6 +249,7 @@ def _measure(
             effort,
             scenario=scenario,
             recording=recording,
+            peers=peers,
             rows=rows,
             progress=advance,
             interrupted=interrupted,

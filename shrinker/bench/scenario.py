@@ -18,6 +18,14 @@ class ScenarioName(enum.StrEnum):
     """The reclaim loop (``shrinker.bench.points``)."""
     MEMCG = "memcg"
     """Memory cgroups at scale (``shrinker.bench.memcg_points``)."""
+    PEERS = "peers"
+    """Ways into Python, side by side (``shrinker.bench.peers``)."""
+    NATIVE = "native"
+    """Native passes and walks by two loops (``shrinker.bench.native``)."""
+    NEIGHBOURS = "neighbours"
+    """Walks beside busy threads (``shrinker.bench.neighbours``)."""
+    THREADS = "threads"
+    """Walks in two threads, registering beside walks (``shrinker.bench.threads``)."""
 
 
 class AnyRow(Protocol):
@@ -41,6 +49,10 @@ class Scenario(Protocol):
     @property
     def rows(self) -> Sequence[Any]:
         """All rows, in the order of a round."""
+
+    @property
+    def one_cpu(self) -> bool:
+        """Whether a round stays on one processor."""
 
     def open(self, row: Any) -> Run:
         """Set a row up, instead of the one before it."""

@@ -122,8 +122,10 @@ def _times(value: float) -> str:
     return f"{value:,.{digits}f}x"
 
 
-def print_comparison(terminal: Terminal, comparison: Comparison, old: str) -> None:
-    """Print which rows became slower or faster."""
+def print_comparison(
+    terminal: Terminal, comparison: Comparison, old: str, peer: str = "pure"
+) -> None:
+    """Print which rows became slower or faster; ``peer`` stands for the machine."""
     for remark in comparison.remarks:
         terminal.print(f"note: {escape(remark)}")
     if comparison.missing:
@@ -143,23 +145,31 @@ def print_comparison(terminal: Terminal, comparison: Comparison, old: str) -> No
         (f"Faster than in {old}", faster, "green"),
     ):
         if changes:
-            terminal.print_table(_changes(title, changes, style))
+            terminal.print_table(_changes(title, changes, style, peer))
     same = len(comparison.changes) - len(slower) - len(faster)
     terminal.print(
         f"{len(slower)} slower ({_by_itself(slower)} by itself), {len(faster)} faster"
         f" ({_by_itself(faster)} by itself), {same} unchanged: pyperf's t-test at 95 %,"
-        f" and {MIN_CHANGE:g} % or more. vs pure: the same against the pure-Python row"
+        f" and {MIN_CHANGE:g} % or more. vs {peer}: the same against the {_PEERS[peer]}"
         " of the same round; where that is unchanged, the machine changed, not the row."
     )
+
+
+_PEERS = {"pure": "pure-Python row", "C": "row written in C"}
+"""What stands for the machine, by its short name."""
 
 
 def _by_itself(changes: Sequence[Change]) -> int:
     return sum(change.itself for change in changes)
 
 
-def _changes(title: str, changes: Sequence[Change], style: str) -> NameTable:
+def _value(value: float, unit: str) -> str:
+    return f"{value:,.0f} B" if unit == "byte" else nanoseconds(value * NS)
+
+
+def _changes(title: str, changes: Sequence[Change], style: str, peer: str) -> NameTable:
     table = NameTable(title, "row")
-    for name in ("old ns", "new ns", "time", "vs pure", "changed"):
+    for name in ("old ns", "new ns", "time", f"vs {peer}", "changed"):
         table.add_column(name)
     for change in changes:
         relative, what = "", "peer"
@@ -168,8 +178,7 @@ def _changes(title: str, changes: Sequence[Change], style: str) -> NameTable:
             what = "the row" if change.itself else "the machine"
         table.add_row(
             change.name,
-            nanoseconds(change.old * NS),
-            nanoseconds(change.new * NS),
+            *(_value(value, change.unit) for value in (change.old, change.new)),
             f"x {change.factor:.2f}",
             relative,
             what,

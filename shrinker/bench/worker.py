@@ -12,17 +12,24 @@ import gc
 import json
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyperf
 
 from shrinker.bench.memcg_workloads import MemcgScenario
+from shrinker.bench.native.workloads import NativeScenario
+from shrinker.bench.neighbours.workloads import NeighboursScenario
+from shrinker.bench.peers.workloads import PeersScenario
 from shrinker.bench.points import ROWS
 from shrinker.bench.recording import load_recording
 from shrinker.bench.scenario import ScenarioName
+from shrinker.bench.threads.workloads import ThreadsScenario
 from shrinker.bench.workloads import open_row, plan, scan_calls
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from shrinker.bench.points import Row
     from shrinker.bench.recording import Recording
     from shrinker.bench.scenario import Run, Scenario
@@ -36,8 +43,9 @@ _WARMUP_SHARE = 4
 def main() -> None:
     """Measure what standard input asks for."""
     request = json.load(sys.stdin)
-    _stay_on_one_cpu()
     scenario = _scenario(request)
+    if scenario.one_cpu:
+        _stay_on_one_cpu()
     metadata = pyperf.Run([1.0]).get_metadata()
     metadata["round"] = request["round"]
     for row in scenario.rows:
@@ -72,15 +80,27 @@ def main() -> None:
 
 
 def _scenario(request: dict[str, Any]) -> Scenario:
-    if request["scenario"] == ScenarioName.MEMCG:
-        return MemcgScenario()
-    return _LoopScenario(load_recording(request["recording"]))
+    name = request["scenario"]
+    if name == ScenarioName.PEERS:
+        return PeersScenario(Path(request["peers"]))
+    if name == ScenarioName.LOOP:
+        return _LoopScenario(load_recording(request["recording"]))
+    return _SCENARIOS[name]()
+
+
+_SCENARIOS: dict[str, Callable[[], Scenario]] = {
+    ScenarioName.MEMCG: MemcgScenario,
+    ScenarioName.NATIVE: NativeScenario,
+    ScenarioName.NEIGHBOURS: NeighboursScenario,
+    ScenarioName.THREADS: ThreadsScenario,
+}
 
 
 class _LoopScenario:
     """The reclaim loop."""
 
     rows = ROWS
+    one_cpu = True
 
     def __init__(self, recording: Recording) -> None:
         self._recording = recording

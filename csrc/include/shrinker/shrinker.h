@@ -61,7 +61,8 @@ struct reclaim_host {
  * @batch: objects in one scan call; 0 stands for SHRINK_BATCH
  * @seeks: cost of recreating an object, DEFAULT_SEEKS at first; 0 has half of
  *	the cache scanned in every pass
- * @flags: SHRINKER_*; the first two belong to the library
+ * @flags: SHRINKER_*; those that shrinker_alloc() does not take belong to the
+ *	library
  * @private_data: the owner's
  *
  * Both callbacks may run in several threads at once.  They run with no lock
@@ -80,44 +81,54 @@ struct shrinker {
 #ifdef SHRINKER_CDEF
 	...;
 #else
-	/* private: the rest is the library's. */
+	/*
+	 * private: the rest is the library's.  The first cache line is what
+	 * every pass reads, and a pass with nothing to do writes no line that
+	 * another walk reads.
+	 */
 
-	/* Host of the callbacks; NULL: plain C. */
-	const struct reclaim_host *host;
 	/* Successor in the registry; the shrinker itself while it is not linked. */
 	_Atomic(struct shrinker *) next;
-	/* Place in the order of registration, from 1. */
-	uint64_t seq;
+	/* Deferred objects, unless the flags say more; see @nr_deferred. */
+	_Atomic(int64_t) deferred_here;
+	/* Counted by passes of walks with the domain's spare records. */
+	_Atomic(uint64_t) *counted_alone;
+
 	/*
 	 * Deferred objects: @deferred_here, or an array with one for each
 	 * node.  Memcg-aware shrinkers keep theirs with the memcgs.
 	 */
 	_Atomic(int64_t) *nr_deferred;
-	_Atomic(int64_t) deferred_here;
+	/* Host of the callbacks, where the flags say that there is one. */
+	const struct reclaim_host *host;
+	struct reclaim_domain *domain;
 	/* Id in the memcgs' maps; -1 where not memcg-aware. */
 	int id;
 	/* Names the scan callback in trace events, where not 0. */
 	uint32_t label;
-	struct reclaim_domain *domain;
-	/* Counted by every pass; see struct shrinker_statistics. */
-	struct {
-		_Atomic(uint64_t) passes;
-		_Atomic(uint64_t) scan_calls;
-		_Atomic(uint64_t) scanned;
-		_Atomic(uint64_t) freed;
-		_Atomic(uint64_t) stalled;
-	} counted;
+	/* Place in the order of registration, from 1. */
+	uint64_t seq;
+	uint64_t debugfs_id;
+	struct counts_unit *counts_unit;
 
 	/* Registration and release; guarded by the locks in csrc/domain.h. */
 	struct shrinker *prev;
 	struct shrinker *next_dying;
+	char *name;
 	_Atomic(unsigned long) refs;
 	bool linked;
 	bool dying;
 	bool settled;
 	bool release_when_idle;
-	uint64_t debugfs_id;
-	char *name;
+
+	/* Counted by passes of all other walks; see struct shrinker_statistics. */
+	struct {
+		_Alignas(64) _Atomic(uint64_t) passes;
+		_Atomic(uint64_t) scan_calls;
+		_Atomic(uint64_t) scanned;
+		_Atomic(uint64_t) freed;
+		_Atomic(uint64_t) stalled;
+	} counted;
 #endif
 };
 

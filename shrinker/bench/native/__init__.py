@@ -1,0 +1,1 @@
+"""Native passes and walks, as ratios to two loops measured beside them."""

@@ -1,0 +1,1 @@
+"""Walks beside other busy Python threads: who waits for whom."""

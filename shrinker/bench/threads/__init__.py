@@ -1,0 +1,1 @@
+"""Two threads that walk, shrinkers that come and go beside walks, and their memory."""

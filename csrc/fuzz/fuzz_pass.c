@@ -40,10 +40,13 @@ static unsigned long answer(unsigned long nr_to_scan, unsigned long *nr_scanned)
 	EXPECT(script.begun && !script.stop && pass_wants(&script.pass));
 	EXPECT_EQ(nr_to_scan, pass_asks(&script.pass));
 	EXPECT_EQ(*nr_scanned, nr_to_scan);
+	/* Any number, or one near what was asked for. */
 	if (how & 1)
-		returned = take_number(&script.bytes);
+		returned = how & 4 ? nr_to_scan + take(&script.bytes) - 128 :
+				     take_number(&script.bytes);
 	if (how & 2)
-		*nr_scanned = take_number(&script.bytes);
+		*nr_scanned = how & 8 ? nr_to_scan + take(&script.bytes) - 128 :
+					take_number(&script.bytes);
 	script.calls++;
 	if (script.calls > MAX_CALLS)
 		returned = SHRINK_STOP;

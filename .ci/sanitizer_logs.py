@@ -13,7 +13,7 @@ import re
 import sys
 from pathlib import Path
 
-OURS = re.compile(r"/csrc/|/shrinker/_shrinker\.")
+OURS = re.compile(r"\bcsrc/|/shrinker/_shrinker\.")
 LEAK = re.compile(r"^(?:Direct|Indirect) leak of ", re.MULTILINE)
 # The first frame is the sanitizer's malloc(), the second whoever called it.
 CALLER = re.compile(r"^\s*#1 .*$", re.MULTILINE)

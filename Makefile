@@ -25,7 +25,11 @@ help:
 	@echo 'make bench      the reclaim loop measured; BENCH=--fast for a short run'
 	@echo 'make test-core  the tests with nothing installed but cffi, pytest, setuptools'
 	@echo 'make test-dist  wheel and sdist: tag, stable ABI, tests of both'
-	@echo 'make check-c    the C tests under ASan+UBSan and TSan, gcc and clang'
+	@echo 'make coverage   lines and branches of C and Python that tests reach'
+	@echo 'make check-asan the C tests and the Python tests under ASan and UBSan'
+	@echo 'make check-tsan the C tests and stresses under TSan'
+	@echo 'make check-valgrind  the C tests under memcheck'
+	@echo 'make fuzz       each fuzz target for SECONDS=60 (needs clang)'
 	@echo 'make example-c  a shrinker in the style of the kernel, built and run'
 	@echo 'make example-service  a service under a limit, unprotected and protected (root)'
 	@echo 'make wheel      dist/*.whl'
@@ -58,6 +62,7 @@ wheel: dist/built
 .PHONY: test
 test: $(VENV)/installed lint types test-c example-c
 	$(call PYTEST,$(BIN)/pytest,$(PYTEST_OPTIONS))
+	$(MAKE) coverage
 
 .PHONY: lint
 lint: $(VENV)/tools
@@ -85,27 +90,6 @@ example-service: $(VENV)/installed
 	$(BIN)/python -P examples/service/run.py --plot $(RESULTS)/service.png \
 		--json $(RESULTS)/service.json
 
-# Compilers that are there; gcc is taken to be.
-COMPILERS := gcc $(if $(shell command -v clang),clang)
-
-# A minute of each stress under each sanitizer.
-CHECK_STRESS_SECONDS ?= 60
-
-.PHONY: check-c
-check-c:
-	$(MAKE) -C csrc check CC=gcc SANITIZE=address,undefined \
-		STRESS_SECONDS=$(CHECK_STRESS_SECONDS)
-	$(MAKE) -C csrc check CC=gcc SANITIZE=thread \
-		STRESS_SECONDS=$(CHECK_STRESS_SECONDS)
-	set -e; for cc in $(COMPILERS); do \
-		test $$cc = gcc || $(MAKE) -C csrc check CC=$$cc \
-			SANITIZE=address,undefined STRESS_SECONDS=$(STRESS_SECONDS); \
-		test $$cc = gcc || $(MAKE) -C csrc check CC=$$cc SANITIZE=thread \
-			STRESS_SECONDS=$(STRESS_SECONDS); \
-		$(MAKE) -C csrc check CC=$$cc SANITIZE=thread \
-			CFLAGS=-DSHRINKER_NO_MEMBARRIER STRESS_SECONDS=$(STRESS_SECONDS); \
-	done
-
 # A venv of their own, so that nothing can be there by accident.
 .PHONY: test-core
 test-core: dist/built
@@ -127,6 +111,8 @@ test-dist: dist/built
 	.venv-sdist/bin/pip install -q --group test-core dist/*.tar.gz
 	cd build && $(CURDIR)/.venv-sdist/bin/pytest -q -c sdist/pyproject.toml \
 		--rootdir sdist -p no:cacheprovider sdist/tests
+
+include checks.mk
 
 # --- measuring ----------------------------------------------------------------
 

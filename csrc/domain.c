@@ -180,19 +180,22 @@ void reclaim_domain_put(struct reclaim_domain *domain)
 		domain_put(domain);
 }
 
-static void make_default_domain(void)
-{
-	atomic_store(&default_domain,
-		     reclaim_domain_create(1, RECLAIM_STALL_LIMIT,
-					   RECLAIM_MEMCG | RECLAIM_KMEM));
-}
-
 struct reclaim_domain *reclaim_default_domain(void)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	struct reclaim_domain *domain = atomic_load(&default_domain);
+	struct reclaim_domain *fresh;
 
-	pthread_once(&once, make_default_domain);
-	return atomic_load(&default_domain);
+	if (domain)
+		return domain;
+	/* No pthread_once(): where memory ran out, the next call tries again. */
+	fresh = reclaim_domain_create(1, RECLAIM_STALL_LIMIT,
+				      RECLAIM_MEMCG | RECLAIM_KMEM);
+	if (!fresh)
+		return atomic_load(&default_domain);
+	if (atomic_compare_exchange_strong(&default_domain, &domain, fresh))
+		return fresh;
+	domain_put(fresh); /* Another thread was first. */
+	return domain;
 }
 
 int reclaim_domain_nr_nodes(const struct reclaim_domain *domain)

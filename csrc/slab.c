@@ -348,6 +348,10 @@ walk_memcg(struct walker *walk, gfp_t gfp_mask, int nid,
 			walk_change_host(walk, host_of(shrinker));
 		ret = do_shrink_slab(walk, &sc, shrinker, priority);
 		if (ret == SHRINK_EMPTY) {
+			/* That count stopped the walk or freed its shrinker:
+			 * none comes after it.  The next walk clears the bit. */
+			if (unlikely(walk->stop || is_unlinked(shrinker)))
+				continue;
 			clear_shrinker_bit(memcg, nid, id);
 			/*
 			 * Who adds an object sets the bit afterwards.  If that

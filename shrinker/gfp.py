@@ -86,11 +86,11 @@ def format_gfp(mask: int) -> str:
     for name, bits in _COMPOSITES:
         if rest & bits == bits:
             names.append(name)
-            rest &= ~bits
+            rest &= ~int(bits)
     for name, bit in _SINGLES:
         if rest & bit:
             names.append(name)
-            rest &= ~bit
+            rest &= ~int(bit)
     if rest:
         names.append(hex(rest))
     return "|".join(names)

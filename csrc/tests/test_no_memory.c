@@ -1,54 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Memory runs out at each allocation in turn: the call says so, nothing that
- * shows has changed, nothing leaks, and the next attempt works.  The linker puts
- * our allocation functions before the real ones (Makefile).
+ * shows has changed, nothing leaks, and the next attempt works.  Memory cgroups
+ * and lists; the registry, traces and replays have files of their own.
  */
 #include <stdint.h>
 
 #include <linux/list_lru.h>
 
 #include "cache.h"
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t number, size_t size);
-void *__real_aligned_alloc(size_t alignment, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t number, size_t size);
-void *__wrap_aligned_alloc(size_t alignment, size_t size);
-
-/* Allocations that work before one fails; then all fail. */
-static unsigned long left = ~0UL;
-
-static bool may(void)
-{
-	if (left == ~0UL)
-		return true;
-	return left && left--;
-}
-
-void *__wrap_malloc(size_t size)
-{
-	return may() ? __real_malloc(size) : NULL;
-}
-
-void *__wrap_calloc(size_t number, size_t size)
-{
-	return may() ? __real_calloc(number, size) : NULL;
-}
-
-void *__wrap_aligned_alloc(size_t alignment, size_t size)
-{
-	return may() ? __real_aligned_alloc(alignment, size) : NULL;
-}
-
-/* Does something while only so many allocations work. */
-#define WITH_ALLOCATIONS(number, attempt)                                      \
-	do {                                                                   \
-		left = (number);                                               \
-		attempt;                                                       \
-		left = ~0UL;                                                   \
-	} while (0)
+#include "injector.h"
 
 static struct reclaim_domain *machine(void)
 {

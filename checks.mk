@@ -1,0 +1,132 @@
+# Instrumented builds: coverage, sanitizers, valgrind; a part of the Makefile.
+#
+# Each has a copy of the sources under build/, and a venv of its own beside it that
+# borrows the tools of .venv and has its own package.  A compiler that adds its
+# flags last makes that build: setuptools would put -O2 behind them.
+
+PYVERSION = $(shell $(BIN)/python -c 'import sys; print("python%d.%d" % sys.version_info[:2])')
+# The compilers that are there; gcc is taken to be.
+COMPILERS := gcc $(if $(shell command -v clang),clang)
+# Each stress under each sanitizer and gcc; with clang STRESS_SECONDS.
+CHECK_STRESS_SECONDS ?= 60
+# Of fuzzing, for each of the three targets.
+SECONDS ?= 60
+
+# $(call INSTRUMENT,directory,flags): sources, compiler and venv in the directory.
+define INSTRUMENT
+	rm -rf $(1) && mkdir -p $(1)/src
+	cp -r --parents $(SOURCES) csrc shrinker $(1)/src
+	printf '#!/bin/sh\nexec gcc "$$@" %s\n' '$(2)' > $(1)/cc
+	chmod +x $(1)/cc
+	$(BIN)/python -m venv --without-pip $(1)/venv
+	echo $(CURDIR)/$(VENV)/lib/$(PYVERSION)/site-packages \
+		> $(1)/venv/lib/$(PYVERSION)/site-packages/tools.pth
+	CC=$(CURDIR)/$(1)/cc $(1)/venv/bin/python -m pip install -q \
+		--no-build-isolation --no-deps --ignore-installed ./$(1)/src
+endef
+
+# $(call PYTEST_IN,directory,how Python is run,options)
+PYTEST_IN = $(call PYTEST,$(CURDIR)/$(1)/venv/bin/python -P $(2) -m pytest,$(3))
+
+# --- coverage -----------------------------------------------------------------
+
+COVERAGE := build/coverage
+COVERED = 95
+COVERAGE_FLAGS = --coverage -O0 -fprofile-update=atomic
+
+$(COVERAGE)/built: $(VENV)/installed checks.mk
+	$(call INSTRUMENT,$(COVERAGE),$(COVERAGE_FLAGS))
+	echo 'import coverage; coverage.process_startup()' \
+		>> $(COVERAGE)/venv/lib/$(PYVERSION)/site-packages/tools.pth
+	touch $@
+
+# Left out: signals whose handler raises at any moment, also in coverage's own code,
+# which then never gives its lock back.
+COVERAGE_LEFT_OUT = \
+	--deselect=tests/test_exceptions.py::test_signals_lose_no_result \
+	--deselect=tests/test_list_lru.py::test_signals_leave_the_lru_whole
+
+# The C tests and the Python tests once, instrumented: one report for both.
+.PHONY: coverage
+coverage: $(COVERAGE)/built
+	find $(COVERAGE) -name '*.gcda' -delete
+	rm -rf $(COVERAGE)/data && mkdir $(COVERAGE)/data
+	set -e; for fences in '' ' -DSHRINKER_NO_MEMBARRIER'; do \
+		$(MAKE) -C $(COVERAGE)/src/csrc check CC=gcc STRESS_SECONDS=1 \
+			CFLAGS="$(COVERAGE_FLAGS) -DTESTS_COVERAGE$$fences"; \
+	done
+	export COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml \
+		COVERAGE_FILE=$(CURDIR)/$(COVERAGE)/data/python; \
+	$(call PYTEST_IN,$(COVERAGE),,$(COVERAGE_LEFT_OUT) $(PYTEST_OPTIONS))
+	$(MAKE) coverage-report
+
+.PHONY: coverage-report
+coverage-report:
+	cd $(COVERAGE) && COVERAGE_FILE=data/python venv/bin/python -m coverage combine -q \
+		--keep --rcfile=$(CURDIR)/pyproject.toml
+	cd $(COVERAGE) && COVERAGE_FILE=data/python venv/bin/python -m coverage json -q \
+		--rcfile=$(CURDIR)/pyproject.toml -o python.json
+	cd $(COVERAGE) && venv/bin/python -m gcovr --config $(CURDIR)/gcovr.cfg \
+		--root src/csrc --json c.json src
+	$(BIN)/python .ci/coverage_report.py --least $(COVERED) \
+		$(COVERAGE)/python.json $(COVERAGE)/c.json
+
+# --- sanitizers ---------------------------------------------------------------
+
+ASAN := build/asan
+ASAN_FLAGS = -O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer
+
+$(ASAN)/built: $(VENV)/installed checks.mk
+	$(call INSTRUMENT,$(ASAN),$(ASAN_FLAGS))
+	touch $@
+
+# The C tests with each compiler, then the Python tests with such an extension.  With
+# malloc() behind Python's objects, what C does to them is seen as well.
+.PHONY: check-asan
+check-asan: check-asan-c check-asan-python
+
+.PHONY: check-asan-c
+check-asan-c:
+	set -e; for cc in $(COMPILERS); do \
+		$(MAKE) -C csrc check CC=$$cc SANITIZE=address,undefined STRESS_SECONDS=$$( \
+			test $$cc = gcc && echo $(CHECK_STRESS_SECONDS) || echo $(STRESS_SECONDS)); \
+	done
+
+# Left out: what measures time or memory, which the sanitizer multiplies.
+ASAN_LEFT_OUT = --ignore=$(CURDIR)/tests/test_bench.py \
+	--ignore=$(CURDIR)/tests/test_bench_memcg.py \
+	--deselect=tests/test_lifetime.py::test_memory_stays_flat
+# Loaded first: the sanitizer, and what throws in the extensions of others.
+PRELOAD = $(shell gcc -print-file-name=libasan.so) \
+	$(shell gcc -print-file-name=libstdc++.so)
+
+.PHONY: check-asan-python
+check-asan-python: $(ASAN)/built
+	rm -f $(ASAN)/log.*
+	export PYTHONMALLOC=malloc LD_PRELOAD="$(PRELOAD)" \
+		LSAN_OPTIONS=exitcode=0 \
+		ASAN_OPTIONS=detect_leaks=1:log_path=$(CURDIR)/$(ASAN)/log \
+		UBSAN_OPTIONS=print_stacktrace=1:log_path=$(CURDIR)/$(ASAN)/log; \
+	$(call PYTEST_IN,$(ASAN),,$(ASAN_LEFT_OUT))
+	$(BIN)/python .ci/sanitizer_logs.py $(ASAN)
+
+# The C tests and a minute of each stress, with both orders of accesses in walks
+# (csrc/holding.c).
+.PHONY: check-tsan
+check-tsan:
+	set -e; for cc in $(COMPILERS); do \
+		$(MAKE) -C csrc check CC=$$cc SANITIZE=thread STRESS_SECONDS=$$( \
+			test $$cc = gcc && echo $(CHECK_STRESS_SECONDS) || echo $(STRESS_SECONDS)); \
+		$(MAKE) -C csrc check CC=$$cc SANITIZE=thread \
+			CFLAGS=-DSHRINKER_NO_MEMBARRIER STRESS_SECONDS=$(STRESS_SECONDS); \
+	done
+
+.PHONY: check-valgrind
+check-valgrind:
+	$(MAKE) -C csrc check-valgrind CC=gcc
+
+# --- fuzzing ------------------------------------------------------------------
+
+.PHONY: fuzz
+fuzz:
+	$(MAKE) -C csrc fuzz SECONDS=$(SECONDS)

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Memory that runs out at a chosen allocation.  The linker puts these functions
+ * before the real ones in every test_no_memory* (Makefile); what libc allocates
+ * for itself is not concerned, hence strdup() and vasprintf() beside malloc().
+ */
+#ifndef TESTS_INJECTOR_H
+#define TESTS_INJECTOR_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t number, size_t size);
+void *__real_realloc(void *memory, size_t size);
+void *__real_aligned_alloc(size_t alignment, size_t size);
+char *__real_strdup(const char *text);
+int __real_vasprintf(char **text, const char *format, va_list arguments);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t number, size_t size);
+void *__wrap_realloc(void *memory, size_t size);
+void *__wrap_aligned_alloc(size_t alignment, size_t size);
+char *__wrap_strdup(const char *text);
+int __wrap_vasprintf(char **text, const char *format, va_list arguments);
+
+/* Allocations that work before one fails; then all fail. */
+static unsigned long left = ~0UL;
+
+static inline bool may(void)
+{
+	if (left == ~0UL)
+		return true;
+	return left && left--;
+}
+
+void *__wrap_malloc(size_t size)
+{
+	return may() ? __real_malloc(size) : NULL;
+}
+
+void *__wrap_calloc(size_t number, size_t size)
+{
+	return may() ? __real_calloc(number, size) : NULL;
+}
+
+void *__wrap_realloc(void *memory, size_t size)
+{
+	return may() ? __real_realloc(memory, size) : NULL;
+}
+
+void *__wrap_aligned_alloc(size_t alignment, size_t size)
+{
+	return may() ? __real_aligned_alloc(alignment, size) : NULL;
+}
+
+char *__wrap_strdup(const char *text)
+{
+	return may() ? __real_strdup(text) : NULL;
+}
+
+int __wrap_vasprintf(char **text, const char *format, va_list arguments)
+{
+	return may() ? __real_vasprintf(text, format, arguments) : -1;
+}
+
+/* Does something while only so many allocations work. */
+#define WITH_ALLOCATIONS(number, attempt)                                      \
+	do {                                                                   \
+		left = (number);                                               \
+		attempt;                                                       \
+		left = ~0UL;                                                   \
+	} while (0)
+
+#endif /* TESTS_INJECTOR_H */

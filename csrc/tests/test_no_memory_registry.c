@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Memory runs out at each allocation in turn: shrinkers, their names, walks inside
+ * walks, the default domain, and traces of passes.  Each call says so, nothing that
+ * shows has changed, nothing leaks, and the next attempt works.
+ */
+#include <linux/list_lru.h>
+#include <shrinker/trace.h>
+
+#include "cache.h"
+#include "injector.h"
+
+/* Before any other test: a machine that was too full once is not so for ever. */
+static void the_default_domain(void)
+{
+	struct reclaim_domain *domain = NULL;
+	struct list_lru lru;
+	unsigned long number;
+
+	WITH_ALLOCATIONS(0, CHECK(!reclaim_default_domain()));
+	WITH_ALLOCATIONS(0, CHECK(!shrinker_alloc(0, "s")));
+	WITH_ALLOCATIONS(0, CHECK_EQ(list_lru_init(&lru), -ENOMEM));
+	list_lru_destroy(&lru);
+	WITH_ALLOCATIONS(0, CHECK_EQ(shrink_slab(GFP_KERNEL, 0, NULL, 0), 0));
+	WITH_ALLOCATIONS(0, drop_slab());
+	for (number = 0; !domain; number++) {
+		CHECK(number < 20);
+		WITH_ALLOCATIONS(number, domain = reclaim_default_domain());
+	}
+	CHECK(number > 1);
+	CHECK(reclaim_default_domain() == domain);
+	CHECK_EQ(list_lru_init(&lru), 0);
+	list_lru_destroy(&lru);
+}
+
+static void a_formatted_name(void)
+{
+	struct shrinker *shrinker = NULL;
+	unsigned long number;
+	char name[16];
+
+	for (number = 0; !shrinker; number++)
+		WITH_ALLOCATIONS(number, shrinker = shrinker_alloc(0, "s-%d", 7));
+	/* The text, the shrinker, and its name. */
+	CHECK_EQ(number, 4);
+	CHECK_EQ(shrinker_copy_name(shrinker, name, sizeof(name)), 3);
+	CHECK_TEXT(name, "s-7");
+	shrinker_free(shrinker);
+}
+
+/* With counters for each node, or one. */
+static void an_ordinary_shrinker(void)
+{
+	static const unsigned int flags[] = { 0, SHRINKER_NUMA_AWARE };
+	unsigned long i, number;
+
+	for (i = 0; i < 2; i++) {
+		struct reclaim_domain *domain = domain_new(3);
+		struct shrinker *shrinker = NULL;
+
+		for (number = 0; !shrinker; number++) {
+			WITH_ALLOCATIONS(number,
+					 shrinker = reclaim_shrinker_alloc(
+						 domain, flags[i], "s"));
+			CHECK_EQ(walk(domain, 0), 0);
+		}
+		CHECK_EQ(number, 3 + i);
+		/* Registering and freeing need nothing. */
+		shrinker->count_objects = cache_count;
+		shrinker->scan_objects = cache_scan;
+		WITH_ALLOCATIONS(0, shrinker_register(shrinker));
+		WITH_ALLOCATIONS(0, shrinker_free(shrinker));
+		WITH_ALLOCATIONS(0, reclaim_domain_put(domain));
+	}
+}
+
+static void another_name(void)
+{
+	struct reclaim_domain *domain = domain_new(1);
+	struct cache cache;
+	char name[16];
+
+	cache_open(&cache, domain, 'a', 10);
+	WITH_ALLOCATIONS(0, CHECK(!shrinker_rename(cache.shrinker, "b")));
+	CHECK_EQ(shrinker_copy_name(cache.shrinker, name, sizeof(name)), 1);
+	CHECK_TEXT(name, "a");
+	CHECK(shrinker_rename(cache.shrinker, "b"));
+	cache_close(&cache);
+	reclaim_domain_put(domain);
+}
+
+/* --- walks ---------------------------------------------------------------- */
+
+static unsigned int deepest, depth, refused;
+
+static void count_inside(struct cache *cache, struct shrink_control *sc)
+{
+	struct shrink_control inner = { .gfp_mask = sc->gfp_mask };
+	unsigned long count = 77;
+
+	if (depth == deepest)
+		return;
+	depth++;
+	if (!shrinker_count_objects(cache->shrinker, &inner, &count)) {
+		CHECK_EQ(count, 77);
+		refused++;
+	}
+	depth--;
+}
+
+/* Reclaim runs when memory is short: the first four walks need none.  A fifth one
+ * inside them is refused, and those outside go on. */
+static void walks_inside_walks(void)
+{
+	struct reclaim_domain *domain = domain_new(1);
+	struct cache cache;
+
+	cache_open(&cache, domain, 'a', 1000);
+	cache.on_count = count_inside;
+	deepest = 3;
+	WITH_ALLOCATIONS(0, CHECK_EQ(walk(domain, 0), 1000));
+	CHECK_EQ(refused, 0);
+	atomic_store(&cache.objects, 1000);
+	deepest = 4;
+	WITH_ALLOCATIONS(0, CHECK_EQ(walk(domain, 0), 1000));
+	CHECK_EQ(refused, 1);
+	atomic_store(&cache.objects, 1000);
+	CHECK_EQ(walk(domain, 0), 1000);
+	CHECK_EQ(refused, 1);
+	/* The record that was made then stays. */
+	atomic_store(&cache.objects, 1000);
+	WITH_ALLOCATIONS(0, CHECK_EQ(walk(domain, 0), 1000));
+	CHECK_EQ(refused, 1);
+	cache_close(&cache);
+	reclaim_domain_put(domain);
+}
+
+static void walk_elsewhere(struct cache *cache, struct shrink_control *sc)
+{
+	struct sleeper *sleeper = cache->arg;
+
+	(void)sc;
+	sem_post(&sleeper->entered);
+	semaphore_wait(&sleeper->leave);
+}
+
+/* A fifth walk beside four others finds no record: it frees nothing. */
+static void walks_beside_walks(void)
+{
+	struct reclaim_domain *domain = domain_new(1);
+	struct reclaim_request request = { .nr_to_reclaim = 1, .nid = -1 };
+	struct reclaim_result result;
+	struct sleeper sleeper;
+	struct cache cache;
+	pthread_t thread[4];
+	int i;
+
+	sleeper_init(&sleeper);
+	cache_open(&cache, domain, 'a', 1000);
+	cache.arg = &sleeper;
+	cache.on_count = walk_elsewhere;
+	for (i = 0; i < 4; i++)
+		thread[i] = thread_start(walk_thread, domain);
+	for (i = 0; i < 4; i++)
+		semaphore_wait(&sleeper.entered);
+	WITH_ALLOCATIONS(0, CHECK_EQ(walk(domain, 0), 0));
+	WITH_ALLOCATIONS(0, CHECK_EQ(reclaim_drop_slab(domain), 0));
+	WITH_ALLOCATIONS(0, CHECK(reclaim_run(domain, &request, &result)));
+	CHECK_EQ(result.nr_reclaimed, 0);
+	for (i = 0; i < 4; i++)
+		sem_post(&sleeper.leave);
+	for (i = 0; i < 4; i++)
+		thread_join(thread[i]);
+	cache_close(&cache);
+	reclaim_domain_put(domain);
+}
+
+/* --- traces --------------------------------------------------------------- */
+
+static void a_trace(void)
+{
+	struct reclaim_domain *domain = domain_new(1);
+	struct shrink_event event;
+	int error = -ENOMEM;
+	unsigned long number;
+
+	for (number = 0; error; number++) {
+		CHECK_EQ(error, -ENOMEM);
+		CHECK_EQ(reclaim_trace_read(domain, &event, 1), 0);
+		WITH_ALLOCATIONS(number, error = reclaim_trace_start(domain, 10));
+	}
+	CHECK_EQ(number, 3);
+	WITH_ALLOCATIONS(0, reclaim_trace_stop(domain));
+	reclaim_domain_put(domain);
+}
+
+/* Where there is no memory for more events they are counted as lost; passes go
+ * on, and later events are recorded again. */
+static void a_long_trace(void)
+{
+	struct reclaim_domain *domain = domain_new(1);
+	struct shrink_event events[700];
+	struct cache cache;
+	int i;
+
+	cache_open(&cache, domain, 'a', 1);
+	cache.keeps = true;
+	CHECK_EQ(reclaim_trace_start(domain, 100000), 0);
+	for (i = 0; i < 300; i++)
+		WITH_ALLOCATIONS(0, CHECK_EQ(walk(domain, 0), 2));
+	CHECK_EQ(reclaim_trace_lost(domain), 600 - 512);
+	CHECK_EQ(walk(domain, 0), 2);
+	CHECK_EQ(reclaim_trace_lost(domain), 600 - 512);
+	CHECK_EQ(reclaim_trace_read(domain, events, 700), 514);
+	reclaim_trace_stop(domain);
+	cache_close(&cache);
+	reclaim_domain_put(domain);
+}
+
+int main(void)
+{
+	RUN(the_default_domain);
+	RUN(a_formatted_name);
+	RUN(an_ordinary_shrinker);
+	RUN(another_name);
+	RUN(walks_inside_walks);
+	RUN(walks_beside_walks);
+	RUN(a_trace);
+	RUN(a_long_trace);
+	return checks_report("test_no_memory_registry");
+}

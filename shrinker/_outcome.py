@@ -8,15 +8,18 @@ its exceptions go to ``sys.unraisablehook``, as those of finalisers do.
 
 from __future__ import annotations
 
-import contextlib
 import os
 from threading import get_ident
-from typing import Self
+from typing import Any, Self, cast
 
 from shrinker._ffi import lib
 from shrinker.errors import CallbackErrors, ShrinkerError
 
 __all__ = ["Outcome", "report"]
+
+# An exception is an object of somebody else's.  Its attributes, ``__class__`` too,
+# may run code that raises, so nothing here hangs on what looking at it gives.
+_ENDS_THE_WALK = (KeyboardInterrupt, SystemExit)
 
 # Threads that are in a walk started from Python.  Each writes its own key.
 _under_way: dict[int, Outcome] = {}
@@ -77,19 +80,20 @@ class Outcome:
 
     def add(self, number: int, where: str, error: BaseException) -> None:
         """Take note of what a callback of shrinker ``number`` raised."""
-        if isinstance(error, (KeyboardInterrupt, SystemExit)):
-            self._interrupt = self._interrupt or error
+        if issubclass(type(error), _ENDS_THE_WALK):
+            if self._interrupt is None:
+                self._interrupt = error
             return
         if number in self._errors:
             self._rest[number] = self._rest.get(number, 0) + 1
             return
-        if not isinstance(error, Exception):
+        if not issubclass(type(error), Exception):
             # A group that is itself an Exception can hold nothing else.
-            wrapped = ShrinkerError(f"a callback raised {type(error).__name__}")
+            wrapped = ShrinkerError(f"a callback raised {_name_of(type(error))}")
             wrapped.__cause__ = error
             error = wrapped
+        self._errors[number] = cast("Exception", error)
         _note(error, where)
-        self._errors[number] = error
 
     def deliver(self, result: object) -> None:
         """Raise what was raised; ``result`` is what the call would return.
@@ -112,15 +116,24 @@ class Outcome:
         if self._interrupt is None:
             assert group is not None  # noqa: S101 - for the type checker
             raise group
-        self._interrupt.add_note(f"the walk was ended early; result: {result!r}")
+        _note(self._interrupt, f"the walk was ended early; result: {result!r}")
         raise self._interrupt from group
 
 
+# The class may have a class that answers nothing.
+_name_of: Any = type.__dict__["__name__"].__get__
+
+
 def _note(error: BaseException, note: str) -> None:
-    # The same object may be raised again and again, and some allow no changes.
-    if note not in getattr(error, "__notes__", ()):
-        with contextlib.suppress(Exception):
+    # The same object may be raised again and again, and some allow no changes, or
+    # not even a look.
+    try:
+        if note not in getattr(error, "__notes__", ()):
             error.add_note(note)
+    except _ENDS_THE_WALK:
+        raise  # A signal's, most likely.
+    except BaseException:  # noqa: BLE001, S110 - a note less
+        pass
 
 
 class _Unraisable:
@@ -143,7 +156,7 @@ def report(number: int, where: str, error: BaseException) -> None:
     ``where`` says which callback of which shrinker, for a note.
     ``KeyboardInterrupt`` and ``SystemExit`` also end the walk.
     """
-    if isinstance(error, (KeyboardInterrupt, SystemExit)):
+    if issubclass(type(error), _ENDS_THE_WALK):
         lib.reclaim_stop_walk()
     outcome = _under_way.get(get_ident())
     if outcome is not None:

@@ -29,7 +29,6 @@ docs/performance.md says what each step costs.
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import weakref
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -138,11 +137,15 @@ def forget(number: int) -> None:
     _records.pop(number, None)
 
 
+_traceback_of: Any = BaseException.__dict__["__traceback__"].__get__
+
+
 def _raised(number: int, where: str, error: BaseException) -> None:
-    # Without the trampoline's own frame, which would keep the private data.
-    if error.__traceback__ is not None:
-        with contextlib.suppress(Exception):  # Some allow no changes.
-            error.__traceback__ = error.__traceback__.tb_next
+    # Without the trampoline's own frame, which would keep the private data.  Past
+    # the attributes of the error's class, which may allow no changes, or no look.
+    traceback = _traceback_of(error)
+    if traceback is not None:
+        BaseException.with_traceback(error, traceback.tb_next)
     _outcome.report(number, where, error)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import errno
 import itertools
+import os
 import threading
 import warnings
 import weakref
@@ -533,12 +534,23 @@ _default_lock = threading.RLock()
 _default: list[Domain] = []
 
 
+def _after_fork() -> None:
+    """Make the lock anew: a thread that the child does not have may have held it."""
+    global _default_lock  # noqa: PLW0603
+    _default_lock = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
 def default_domain() -> Domain:
     """Return the domain behind the kernel-named C functions.
 
     One node, memory cgroups, the default stall limit; the same object every time.
     It cannot be closed.
     """
+    if _default:
+        return _default[0]
     with _default_lock:
         if not _default:
             c_domain = lib.reclaim_default_domain()

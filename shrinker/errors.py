@@ -8,6 +8,7 @@ changed when it is raised.
 
 from __future__ import annotations
 
+import operator
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ def check_int(name: str, value: object, low: int, high: int) -> int:
         return value  # The usual case, on the way into every walk.
     if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError(f"{name} must be an int, not {type(value).__name__}")
-    if not low <= value <= high:
-        raise ValueError(f"{name} must be {low} to {high}, not {value}")
-    return int(value)
+    number = operator.index(value)  # Whatever a subclass says of itself.
+    if not low <= number <= high:
+        raise ValueError(f"{name} must be {low} to {high}, not {number}")
+    return number

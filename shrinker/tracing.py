@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
+import weakref
 from typing import TYPE_CHECKING, Any, Self
 
 from shrinker._ffi import ffi, lib
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Trace"]
 
 _AT_ONCE = 1024
+_traces: weakref.WeakSet[Trace] = weakref.WeakSet()
 
 
 class Trace(NotCopied):
@@ -44,6 +46,7 @@ class Trace(NotCopied):
         self._lost = 0
         self._process = 0
         self._lock = threading.RLock()
+        _traces.add(self)
 
     def __enter__(self) -> Self:
         with self._lock:
@@ -117,6 +120,15 @@ class Trace(NotCopied):
             room = max(self._limit - len(self._events), 0)
             self._lost += max(n - room, 0)
             self._events += [_event(buffer[i], names) for i in range(min(n, room))]
+
+
+def _after_fork() -> None:
+    # A thread that the child does not have may have held them.
+    for trace in list(_traces):
+        trace._lock = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 def _event(c: Any, names: dict[int, str]) -> ShrinkSlabStart | ShrinkSlabEnd:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 import functools
+import operator
 from typing import Any, ClassVar, Final, NoReturn, Self
 
 from shrinker._ffi import lib
@@ -181,9 +182,10 @@ def _check(name: str, value: object) -> int:
         return value
     if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError(f"{name} must be an int, not {type(value).__name__}")
-    if value < 0:
-        raise ValueError(f"{name} must not be negative, but is {value}")
-    return int(value)
+    number = operator.index(value)  # Whatever a subclass says of itself.
+    if number < 0:
+        raise ValueError(f"{name} must not be negative, but is {number}")
+    return number
 
 
 def _finish(cls: Any, **special: int) -> None:
@@ -211,7 +213,7 @@ def count_value(result: object) -> int:
     if isinstance(result, _Value):
         raise TypeError(f"count_objects returned {result!r}, which scanning returns")
     if isinstance(result, int) and not isinstance(result, bool):
-        return CountObjects.new(int(result)).value
+        return CountObjects.new(result).value
     raise TypeError(
         f"count_objects must return CountObjects or an int, not {type(result).__name__}"
     )
@@ -228,7 +230,7 @@ def scan_value(result: object) -> int:
     if isinstance(result, _Value):
         raise TypeError(f"scan_objects returned {result!r}, which counting returns")
     if isinstance(result, int) and not isinstance(result, bool):
-        return ScanObjects.from_count(int(result)).value
+        return ScanObjects.from_count(result).value
     raise TypeError(
         f"scan_objects must return ScanObjects or an int, not {type(result).__name__}"
     )

@@ -1,0 +1,94 @@
+"""Callbacks that misbehave leave nothing behind.
+
+Each behaviour of ``hostile_callbacks`` runs in an interpreter of its own.  In a short
+run the interpreter's count of its own memory blocks shows a leak of one object in a
+few calls.  With SHRINKER_STRESS_SECONDS set there are a million calls (fewer where one
+starts a thread, or goes down to the recursion limit), and what counts is the resident
+set of the process, C's memory included.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+LONG = "SHRINKER_STRESS_SECONDS" in os.environ
+GROUPS = 6
+MORE_OR_LESS = 12
+
+CODE = f"""
+import gc, os, sys, warnings
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from hostile_callbacks import BEHAVIOURS, Misbehaving
+from tests_support import register
+from shrinker import Domain
+
+warnings.simplefilter("ignore")
+
+
+def resident():
+    with open("/proc/self/statm") as statm:
+        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def work(domain, shrinker, calls):
+    calls += shrinker.calls
+    while shrinker.calls < calls:
+        try:
+            domain.shrink_slab(priority=0)
+        except BaseException:
+            pass
+
+
+def measure(name, calls):
+    behaviour = BEHAVIOURS[name]
+    calls = max(calls // behaviour.cost, 20)
+    with Domain(stall_limit=8) as domain:
+        shrinker = Misbehaving(domain, behaviour)
+        shrinker.registration = register(domain, shrinker)
+        work(domain, shrinker, max(calls // 10, 10))
+        gc.collect()
+        before = resident(), sys.getallocatedblocks()
+        work(domain, shrinker, calls)
+        gc.collect()
+        after = resident(), sys.getallocatedblocks()
+        shrinker.registration.close()
+    print(f"{{calls}}\\t{{after[0] - before[0]}}\\t{{after[1] - before[1]}}\\t{{name}}")
+"""
+
+
+def measure(names: list[str], calls: int) -> list[tuple[int, int, int, str]]:
+    """Return for each behaviour calls, bytes and blocks more than before, and name."""
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            f"{CODE}\nfor name in {names!r}: measure(name, {calls})",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=7200 if LONG else 120,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    print(done.stdout)  # noqa: T201 - the figures, for -s
+    rows = [line.split("\t", 3) for line in done.stdout.splitlines()]
+    return [(int(n), int(size), int(blocks), name) for n, size, blocks, name in rows]
+
+
+@pytest.mark.parametrize("group", range(GROUPS))
+def test_nothing_is_left_behind(group: int) -> None:
+    """Neither blocks of Python's nor pages, call after call."""
+    from hostile_callbacks import BEHAVIOURS  # noqa: PLC0415 - many numbers
+
+    names = list(BEHAVIOURS)[group::GROUPS]
+    rows = measure(names, 1_000_000 if LONG else 2000)
+    assert [name for *_, name in rows] == names
+    for _, grown, blocks, name in rows:
+        assert blocks < MORE_OR_LESS, name
+        if LONG:
+            assert grown < 2**20, name

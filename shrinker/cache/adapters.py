@@ -193,17 +193,18 @@ class DictEntries(Adapter):
         """Delete the oldest keys through the object, so that a subclass hears it."""
         freed = 0
         plain = type(x).__delitem__ in _PLAIN_DELITEM
-        for key in self._oldest(x, n):
+        for key in self._oldest(x, n, taken):
+            taken.append(key)
             if plain:
                 value = x.pop(key, _GONE)
             elif (value := dict.get(x, key, _GONE)) is not _GONE:
                 del x[key]
             if value is not _GONE:
-                taken.append((key, value))
+                taken.append(value)
                 freed += 1
         return freed
 
-    def _oldest(self, x: Any, n: int) -> Iterator[Any]:
+    def _oldest(self, x: Any, n: int, taken: list[Any]) -> Iterator[Any]:
         """Return an iterator over the next ``n`` keys, or fewer.
 
         A dict keeps the places of deleted entries until it grows again, and who
@@ -217,6 +218,7 @@ class DictEntries(Adapter):
         n = min(n, there)
         if self._stale or len(ahead) < n:
             self._stale = False
+            taken.append(ahead)  # Others may have deleted its keys since.
             ahead = _first(dict.__iter__(x), max(n, there // _AHEAD)) if n else []
             ahead.reverse()
             self._ahead = ahead

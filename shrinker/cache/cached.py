@@ -219,7 +219,11 @@ def _remember_async(
             flight = flights.start(key, generation, compute)
         else:
             cache._hits += 1
-        return await flights.join(key, flight)
+        try:
+            return await flights.join(flight)
+        finally:
+            # What it raised knows this frame, and the flight what it raised.
+            del flight
 
     return wrapper
 
@@ -272,9 +276,12 @@ def _of_result(function: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
 
 
 def _is_async(function: Any) -> bool:
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
-        getattr(function, "__call__", None)  # noqa: B004 - an object with async call
-    )
+    return any(map(inspect.iscoroutinefunction, _called(function)))
+
+
+def _called(function: Any) -> tuple[Any, Any]:
+    """Return what may be an ``async def`` or a generator: an object's call, too."""
+    return function, getattr(function, "__call__", None)  # noqa: B004
 
 
 def _name_of(function: Any) -> str:
@@ -292,5 +299,8 @@ def _check_function(function: Any) -> None:
             f"cached takes a function, not {type(function).__name__};"
             " everything else is a keyword"
         )
-    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+    if any(
+        inspect.isgeneratorfunction(called) or inspect.isasyncgenfunction(called)
+        for called in _called(function)
+    ):
         raise TypeError("a generator can be used only once, so it cannot be cached")

@@ -42,6 +42,10 @@ def check_seconds(name: str, value: object) -> float:
     """Return a number of seconds, 0 or more; infinity is one."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{name} must be a number, not {type(value).__name__}")
-    if math.isnan(value) or value < 0:
+    # Not `value < 0`, which is false of NaN.
+    if not value >= 0:
         raise ValueError(f"{name} must be 0 or more seconds, not {value}")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:  # An integer beyond all floats.
+        return math.inf

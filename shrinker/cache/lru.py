@@ -312,6 +312,19 @@ class _Items(ItemsView[K, V]):
     def __iter__(self) -> Iterator[tuple[K, V]]:
         return self._mapping._snapshot()
 
+    def __contains__(self, item: object) -> bool:
+        key: Any
+        value: Any
+        key, value = item  # type: ignore[misc]
+        entry = self._mapping._entries.get(key)
+        if entry is None:
+            return False
+        try:
+            own = entry.value
+        except AttributeError:  # It went since the call above.
+            return False
+        return bool(own is value or own == value)
+
 
 class _Values(ValuesView[V]):
     """The values."""
@@ -332,5 +345,8 @@ def _check_callable(name: str, value: object) -> None:
 
 def _caller() -> str:
     """Return module and line of whoever makes a cache."""
-    frame = sys._getframe(2)
+    try:
+        frame = sys._getframe(2)
+    except ValueError:  # Not called by Python, but by a thread's start, say.
+        return "?:0"
     return f"{frame.f_globals.get('__name__', '?')}:{frame.f_lineno}"

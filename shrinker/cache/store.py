@@ -35,6 +35,8 @@ Python (``sys.settrace``, ``pdb``) runs between any two lines, and lets others i
 from __future__ import annotations
 
 import contextlib
+import os
+import threading
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
@@ -49,18 +51,22 @@ if TYPE_CHECKING:
     from shrinker.control import ShrinkControl
     from shrinker.growth import Growth
 
-__all__ = ["GONE", "MAX_WEIGHT", "ROTATIONS", "Entry", "Store"]
+__all__ = ["GONE", "MAX_NESTED", "MAX_WEIGHT", "ROTATIONS", "Entry", "Store"]
 
 ROTATIONS = 8
 """Used entries that one insert puts to the tail at most, before it takes any."""
 MAX_WEIGHT = 2**62
 """Of an entry, and of ``maxsize``."""
+MAX_NESTED = 16
+"""Eviction callbacks that one thread runs inside each other."""
 _ALL = 2**63
 # Empty entries in `order` that are not worth looking for.
 _FEW = 64
 # How often an insert passes over its own entry.  Meeting it a third time takes
 # other threads that clear the cache meanwhile.
 _KEEPS = 2
+# In how many eviction callbacks, of whichever caches, this thread is.
+_nested = threading.local()
 
 
 class _Gone:
@@ -140,7 +146,8 @@ class Store:
         # What the shrinker counts in, in units of weight.
         self.page = 1 if weigher is None else PAGE_SIZE
         self.growth_unit = PAGE_SIZE if weigher is None else 1
-        self._compacting = False
+        # The process that does; a child of a fork has none of its parent's threads.
+        self._compacting = 0
 
     # --- the shrinker -------------------------------------------------------
 
@@ -333,6 +340,8 @@ class Store:
         entry.key = GONE
         del entry.value
         self.weight -= entry.weight
+        if entry in self.order:
+            self.dead += 1
         if key in self.entries and self.entries[key] is entry:
             del self.entries[key]
 
@@ -424,9 +433,10 @@ class Store:
 
     def _compact(self) -> None:
         """Take the empty entries out of the order, in one turn around it."""
-        if self._compacting:
+        process = os.getpid()
+        if self._compacting == process:
             return
-        self._compacting = True
+        self._compacting = process
         order = self.order
         try:
             for _ in range(len(order)):
@@ -442,13 +452,23 @@ class Store:
                 else:
                     order.rotate(-1)
         finally:
-            self._compacting = False
+            self._compacting = 0
 
     def _tell(self, key: Any, value: Any) -> None:
+        depth: int = getattr(_nested, "depth", 0)
+        if depth >= MAX_NESTED:
+            # At the interpreter's own limit a set may fail between adding and
+            # evicting; then whoever evicts has more to do after than before.
+            error = RecursionError(f"in {depth} eviction callbacks already")
+            self._failed("on_evict was not called", error)
+            return
+        _nested.depth = depth + 1
         try:
             self.on_evict(key, value)  # type: ignore[misc]
         except Exception as error:  # noqa: BLE001 - goes to the log
             self._failed("on_evict raised", error)
+        finally:
+            _nested.depth = depth
 
     def _failed(self, what: str, error: Exception) -> None:
         import logging  # noqa: PLC0415 - hardly ever needed

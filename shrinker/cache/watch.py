@@ -20,6 +20,7 @@ from shrinker.cache.adapters import (
     adapter_for,
     unwrap,
 )
+from shrinker.cache.lru import LruCache
 from shrinker.domain import Domain, default_domain
 from shrinker.errors import ShrinkerError, check_int
 
@@ -214,6 +215,11 @@ def _gone(domain: weakref.ref[Domain], target: int, _: object) -> None:
 
 def _kind(x: Any) -> type[Adapter]:
     kind = adapter_for(x)
+    if kind is None and isinstance(getattr(x, "cache", x), LruCache):
+        raise TypeError(
+            f"a {type(x).__name__} of shrinker.cache is a shrinker already: nothing"
+            " needs to be done"
+        )
     if kind is None:
         raise TypeError(
             f"nobody knows how to evict from a {type(x).__name__}: give it methods"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from time import perf_counter
+from time import perf_counter, thread_time
 from typing import TYPE_CHECKING, Any
 
 from shrinker._ffi import lib
@@ -150,12 +150,16 @@ def _in_c(beside: str) -> Iterator[Callable[[float], object]]:
         def walk(loops: int) -> None:
             lib.bench_walk_ns(c_domain, DEF_PRIORITY, loops)
 
-        run = _timed(walk if "walk" in beside else lib.bench_calibrate_c2)
-        loops = 1
-        while (took := run(loops)) < _WINDOW / 10:
+        in_c = walk if "walk" in beside else lib.bench_calibrate_c2
+        loops, took = 1, 0.0
+        while took < _WINDOW / 10:
             loops *= 2
+            # By a clock that other programs do not move.
+            start = thread_time()
+            in_c(loops)
+            took = thread_time() - start
         # SAFETY: the machine's domain is open until the row is closed.
-        yield lambda seconds: run(max(int(loops * seconds / took), 1))
+        yield lambda seconds: in_c(max(int(loops * seconds / took), 1))
 
 
 def _turn(in_c: Callable[[float], object]) -> float:
@@ -174,6 +178,7 @@ def _gap(python: Run) -> float:
         start = perf_counter()
         python(1)
         end = perf_counter()
+    # Now that the thread is over it has noticed the last one, too.
     return watcher.longest(start, end)
 
 

@@ -41,8 +41,10 @@ $(COVERAGE)/built: $(VENV)/installed checks.mk
 	touch $@
 
 # Left out: signals whose handler raises at any moment, also in coverage's own code,
-# which then never gives its lock back.
+# which then never gives its lock back; and the width of a table whose times are
+# those of an instrumented core.
 COVERAGE_LEFT_OUT = \
+	--deselect=tests/test_bench.py::test_the_table_has_every_row \
 	--deselect=tests/test_exceptions.py::test_signals_lose_no_result \
 	--deselect=tests/test_list_lru.py::test_signals_leave_the_lru_whole
 
@@ -62,8 +64,8 @@ coverage: $(COVERAGE)/built
 
 .PHONY: coverage-report
 coverage-report:
-	cd $(COVERAGE) && COVERAGE_FILE=data/python venv/bin/python -m coverage combine -q \
-		--keep --rcfile=$(CURDIR)/pyproject.toml
+	cd $(COVERAGE) && COVERAGE_FILE=data/python venv/bin/python -m coverage combine -q --append \
+		--rcfile=$(CURDIR)/pyproject.toml
 	cd $(COVERAGE) && COVERAGE_FILE=data/python venv/bin/python -m coverage json -q \
 		--rcfile=$(CURDIR)/pyproject.toml -o python.json
 	cd $(COVERAGE) && venv/bin/python -m gcovr --config $(CURDIR)/gcovr.cfg \

@@ -108,3 +108,29 @@ def test_a_replay(
     short("trace.replay", **answers)
     with pytest.raises(MemoryError):
         replay_files([str(file)])
+
+
+def test_a_fifth_walk(short: Callable[..., None], domain: Domain) -> None:
+    """A single call says so too; the shrinker stays registered."""
+    with register(domain, Cache(3)) as registration:
+        short("builder", shrinker_count_objects=False)
+        with pytest.raises(MemoryError, match="no memory for another walk"):
+            registration.count()
+        assert not registration.closed
+
+
+def test_groups_of_a_benchmark(short: Callable[..., None]) -> None:
+    """A row without its groups is not measured."""
+    pytest.importorskip("pyperf")
+    from shrinker.bench import memcg_points, memcg_workloads  # noqa: PLC0415
+
+    row = next(
+        row
+        for row in memcg_points.ROWS
+        if row.operation is not memcg_points.Operation.MEMORY and row.point.memcgs
+    )
+    machine = memcg_workloads.Machine(row.point)
+    short("bench.memcg_workloads", bench_create_memcgs=0)
+    with pytest.raises(MemoryError, match="no memory for memory cgroups"):
+        machine.populate()
+    machine.close()

@@ -9,7 +9,7 @@
 #include "scan.h"
 #include "trace_replay.h"
 
-#define EVENTS 600
+#define EVENTS 240
 
 static const char names[] = "abcdefgh";
 static struct trace_text_event events[EVENTS];

@@ -512,7 +512,8 @@ def test_children_keep_no_descriptor(domain: Domain) -> None:
     with make(domain, FakeMemory(500), source=source):
         pid = os.fork()
         if not pid:
-            os._exit(len(list(folder.iterdir())) - before)
+            # Less where it has closed what other tests have left to be collected.
+            os._exit(max(0, len(list(folder.iterdir())) - before))
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
         assert source.is_open
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests_support import Scripted, register
 
 from shrinker import (
     Domain,
@@ -25,11 +26,21 @@ NOBODY = 2**62
 """No record has this number."""
 
 
-def test_callbacks_of_nobody() -> None:
+def test_callbacks_of_nobody(domain: Domain) -> None:
     """A record that is gone counts as 0 and stops a scan."""
-    assert _trampolines.shrinker_py_count(NOBODY, 0, 0, 0) == 0
-    answer = _trampolines.shrinker_py_scan(NOBODY, 0, 0, 0, 5, None)
-    assert answer == 2**64 - 1
+    seen = []
+
+    def count(_: Any) -> int:
+        # The frame behind this callback's own, which another walk would use.
+        index = len(_trampolines._controls) - 1
+        seen.append(_trampolines.shrinker_py_count(index, NOBODY))
+        seen.append(_trampolines.shrinker_py_aim(index, NOBODY))
+        seen.append(_trampolines.shrinker_py_scan(index))
+        return 0
+
+    with register(domain, Scripted(count=count)) as registration:
+        assert registration.count() == 0
+    assert seen == [0, False, 2**64 - 1]
 
 
 def test_no_flag_at_all() -> None:

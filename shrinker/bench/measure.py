@@ -83,8 +83,8 @@ NATIVE_EFFORTS = {
     True: Effort(rounds=12, seconds=12.0, min_time=0.004),
 }
 NEIGHBOURS_EFFORTS = {
-    False: Effort(rounds=15, seconds=70.0, min_time=0.05),
-    True: Effort(rounds=4, seconds=15.0, min_time=0.02),
+    False: Effort(rounds=15, seconds=70.0, min_time=0.01),
+    True: Effort(rounds=4, seconds=15.0, min_time=0.005),
 }
 THREADS_EFFORTS = {
     False: Effort(rounds=15, seconds=70.0, min_time=0.02),

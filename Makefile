@@ -82,7 +82,7 @@ example-c: $(VENV)/installed
 .PHONY: example-service
 example-service: $(VENV)/installed
 	mkdir -p $(RESULTS)
-	$(BIN)/python -P examples/service/run.py --plot $(RESULTS)/service.png \
+	$(BIN)/python examples/service/run.py --plot $(RESULTS)/service.png \
 		--json $(RESULTS)/service.json
 
 # Compilers that are there; gcc is taken to be.

@@ -87,7 +87,7 @@ example-c: $(VENV)/installed
 .PHONY: example-service
 example-service: $(VENV)/installed
 	mkdir -p $(RESULTS)
-	$(BIN)/python -P examples/service/run.py --plot $(RESULTS)/service.png \
+	$(BIN)/python examples/service/run.py --plot $(RESULTS)/service.png \
 		--json $(RESULTS)/service.json
 
 # A venv of their own, so that nothing can be there by accident.

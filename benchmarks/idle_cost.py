@@ -2,7 +2,7 @@
 
     python benchmarks/idle_cost.py [--seconds 30] [--limit MIB] [--no-source]
 
-The process starts ``shrinker.pressure.protect()`` with its defaults, fills some memory
+The process starts a ``shrinker.pressure.Reclaimer`` with its defaults, fills some memory
 so that there is something to look at, and sleeps.  What it used of a core meanwhile is
 measured by getrusage, in kernel and user mode; the same without a reclaimer is
 subtracted.  ``--limit`` runs it in a memory cgroup of version 1 with that limit, where
@@ -36,10 +36,10 @@ def cpu() -> float:
 
 def measure(seconds: float, *, protected: bool, source: bool) -> dict[str, object]:
     """Sleep, protected or not, and return what that cost."""
-    from shrinker.pressure import protect  # noqa: PLC0415 - not in the parent
+    from shrinker.pressure import Reclaimer  # noqa: PLC0415 - not in the parent
 
     ballast = bytearray(32 << 20)
-    reclaimer = protect(source="auto" if source else None)
+    reclaimer = Reclaimer(source="auto" if source else None)
     if protected:
         reclaimer.start()
     time.sleep(2)  # The first looks open files, and learn what a look costs.

@@ -78,7 +78,10 @@ class Growth:
         ``ShrinkerError`` where there is another one.
         """
         if self._watcher is not None:
-            raise ShrinkerError("the domain's memory is watched by another reclaimer")
+            raise ShrinkerError(
+                "the domain's memory is watched by another reclaimer; stop that first:"
+                f" {self._watcher!r}"
+            )
         self._watcher = watcher
 
     def unwatch(self) -> None:

@@ -28,7 +28,7 @@ from shrinker.pressure.systemd import WATCH, WRITE, SystemdPressure
 from shrinker.pressure.thresholds import UsageThreshold
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from shrinker.testing import FakeCgroup, PressureFifo, PressureSocket
 
@@ -458,6 +458,11 @@ class TestFilesThatAnnounceNothing:
         with pytest.raises(OSError, match="makes no sense"):
             UsageThreshold(tmp_path, 1).open()
 
+    def test_thresholds_without_a_directory(self) -> None:
+        """What was forgotten is said at once, and not by ``pathlib``."""
+        with pytest.raises(TypeError, match="directory must be a path, not int"):
+            UsageThreshold(1 << 20)  # type: ignore[arg-type]
+
     @pytest.mark.parametrize("thresholds", [(), (0,), (-1,), (1, 1 << 63)])
     def test_wrong_thresholds(self, thresholds: tuple[int, ...]) -> None:
         """At least one, and bytes above 0."""
@@ -530,6 +535,40 @@ class TestPolling:
             Polling(**arguments)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: Polling(0.1), "not float; a share is given as free_below=0.1"),  # type: ignore[arg-type]
+        (lambda: PsiTrigger(0.15), "path must be a path, not float"),  # type: ignore[arg-type]
+        (lambda: PsiTrigger(b"/x"), "path must be a path, not bytes"),  # type: ignore[arg-type]
+        (lambda: MemoryEvents(5), "path must be a path, not int"),  # type: ignore[arg-type]
+        (lambda: SystemdPressure(5), "path must be a str, not int"),  # type: ignore[arg-type]
+        (lambda: PsiTrigger.of_own_cgroup(cgroups="/"), "cgroups must be Cgroups"),  # type: ignore[arg-type]
+        (lambda: MemoryEvents.of_own_cgroup(cgroups="/"), "cgroups must be Cgroups"),  # type: ignore[arg-type]
+    ],
+)
+def test_numbers_in_the_wrong_place(make: Callable[[], object], said: str) -> None:
+    """A TypeError at once, which says what belongs there."""
+    with pytest.raises(TypeError, match=said):
+        make()
+
+
+def test_async_with(fake_cgroup: FakeCgroup) -> None:
+    """As ``with``: opened, and closed in any case."""
+
+    async def listen(source: Polling) -> None:
+        async with source as same:
+            assert same is source
+            assert source.is_open
+            raise KeyError
+
+    with Memory(fake_cgroup.root) as memory:
+        source = Polling(memory)
+        with pytest.raises(KeyError):
+            asyncio.run(listen(source))
+        assert not source.is_open
+
+
 class TestAuto:
     """Choosing."""
 
@@ -559,6 +598,18 @@ class TestAuto:
         ):
             assert part in source.reason
         memory.close()
+
+    def test_the_root_is_the_whole_machine(self, fake_cgroup: FakeCgroup) -> None:
+        """What stalls in no container's group is anybody's, and the reason says so."""
+        (fake_cgroup.root / "proc/self/cgroup").write_text("0::/\n")
+        said = "own cgroup (the root of version 2: the whole machine's)"
+        root = fake_cgroup.directory.parent
+        with Memory(fake_cgroup.root) as memory:
+            with auto(memory=memory, environ={}) as source:
+                assert said in source.reason
+            (root / "cgroup.type").write_text("domain\n")  # Of a namespace only.
+            with auto(memory=memory, environ={}) as source:
+                assert said not in source.reason
 
     def test_exclude_types(self) -> None:
         """Types that have failed before are not tried; polling is always there."""
@@ -597,8 +648,8 @@ def test_the_examples_of_the_docs_run() -> None:
     """The programs in docs/pressure-sources.md run (the fixtures' are no programs)."""
     page = Path(__file__).parent.parent / "docs" / "pressure-sources.md"
     blocks = re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
-    programs = [block for block in blocks if "import" in block]
-    assert len(programs) == 3
+    programs = [x for x in blocks if "import" in x and "def test_" not in x]
+    assert len(programs) == 4
     for program in programs:
         done = subprocess.run(
             [sys.executable, "-W", "error", "-c", program],

@@ -13,7 +13,7 @@ prometheus = pytest.importorskip("prometheus_client")
 from pressure_support import LIMIT, MARKS, FakeMemory, Pages
 from tests_support import register
 
-from shrinker.pressure import Reclaimer
+from shrinker.pressure import MemoryLevel, Reclaimer
 from shrinker.pressure.prometheus import ReclaimerCollector
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def made(domain: Domain, memory: FakeMemory) -> Reclaimer:
 def test_it_shows_the_statistics(domain: Domain) -> None:
     """Counters end in _total, gauges have units, each has a help text."""
     memory = FakeMemory(90)
+    memory.more = (MemoryLevel("machine", 2 * LIMIT, LIMIT, LIMIT),)
     registry = prometheus.CollectorRegistry()
     with register(domain, Pages(100_000, memory), name="mine"):
         reclaimer = made(domain, memory)
@@ -39,13 +40,24 @@ def test_it_shows_the_statistics(domain: Domain) -> None:
         assert value("shrinker_freed_objects_total") == verdict.freed
         assert value("shrinker_reclaims_total", {"by": "background"}) == 1
         assert value("shrinker_reclaims_total", {"by": "insert"}) == 0
-        assert value("shrinker_limit_bytes") == LIMIT
-        assert value("shrinker_priority") == 11
+        level = {"level": "test"}
+        assert value("shrinker_limit_bytes", level) == LIMIT
+        assert value("shrinker_used_bytes", level) == memory.used
+        assert value("shrinker_free_bytes", level) == LIMIT - memory.used
+        for mark in ("min", "low", "high"):
+            labels = {**level, "mark": mark}
+            assert value("shrinker_watermark_bytes", labels) == getattr(MARKS, mark)
+        machine = {"level": "machine"}
+        assert value("shrinker_free_bytes", machine) == LIMIT
+        assert (
+            value("shrinker_watermark_bytes", {**machine, "mark": "low"}) == MARKS.low
+        )
+        assert value("shrinker_priority") == 12
         assert value("shrinker_under_pressure") == 0
         assert value("shrinker_breaker_open") == 0
         assert value("shrinker_reclaimer_running") == 0
         mine = {"shrinker": "mine"}
-        assert value("shrinker_shrinker_freed_objects_total", mine) == verdict.freed
+        assert value("shrinker_cache_freed_objects_total", mine) == verdict.freed
     helped = {line.split()[2] for line in text.splitlines() if "# HELP" in line}
     samples = {
         line.split("{")[0].split()[0]
@@ -65,22 +77,23 @@ def test_shrinkers_of_one_name_are_summed(domain: Domain) -> None:
         verdict = reclaimer.look()
         assert verdict is not None
         freed = registry.get_sample_value(
-            "shrinker_shrinker_freed_objects_total", {"shrinker": "cache"}
+            "shrinker_cache_freed_objects_total", {"shrinker": "cache"}
         )
     assert freed == verdict.freed
 
 
 def test_two_in_one_registry(domain: Domain) -> None:
-    """The second needs a name of its own; the registry notices at once."""
+    """The second needs a prefix of its own; the registry notices at once."""
     registry = prometheus.CollectorRegistry()
     reclaimer = made(domain, FakeMemory(500))
     registry.register(ReclaimerCollector(reclaimer))
-    with pytest.raises(ValueError, match="Duplicated"):
-        registry.register(ReclaimerCollector(reclaimer))
     labels = {"domain": "other"}
+    with pytest.raises(ValueError, match="Duplicated"):
+        registry.register(ReclaimerCollector(reclaimer, labels=labels))
     other = ReclaimerCollector(reclaimer, prefix="other", labels=labels)
     registry.register(other)
     assert registry.get_sample_value("other_looks_total", labels) == 0
+    assert registry.get_sample_value("shrinker_looks_total") == 0
 
 
 def test_no_cache_is_called(domain: Domain) -> None:
@@ -115,6 +128,7 @@ def test_bad_arguments() -> None:
         ({"labels": {"a": 5}}, TypeError),
         ({"labels": {"a b": "c"}}, ValueError),
         ({"labels": {"by": "c"}}, ValueError),
+        ({"labels": {"level": "c"}}, ValueError),
     ],
 )
 def test_names_that_prometheus_refuses(

@@ -138,8 +138,10 @@ def test_a_look_reclaims_up_to_high(domain: Domain, log: Waiter) -> None:
         assert (seen.looks, seen.reclaims, seen.freed) == (2, 1, verdict.freed)
         assert seen.limit == LIMIT
         assert seen.used == memory.used
-    line = log.wait_for("reclaim (look): 90.0 MiB free, below low (100.0 MiB); freed ")
-    assert line.endswith("[test]")
+    line = log.wait_for("reclaim (look): 90.0 MiB free, below low (100.0); freed ")
+    assert f"freed {verdict.freed:,} objects (15,360 wanted) (cache " in line
+    assert len(line) <= 120
+    log.wait_for("look (look): all is well [test: ")
     assert not reclaimer.running
 
 
@@ -296,8 +298,9 @@ def test_the_source_is_heard(domain: Domain, log: Waiter) -> None:
     ):
         log.wait_for("look (start)")
         source.say()
-        line = log.wait_for("ease (event): fake: stalled; 500.0 MiB free")
-        assert "at priority 12" in line
+        line = log.wait_for("ease (event): stalled; 500.0 MiB free")
+        assert "wanted" not in line
+        assert not domain.under_pressure
         assert reclaimer.statistics().events == 1
         assert reclaimer.statistics().source == "fake"
     assert not source.is_open
@@ -427,7 +430,11 @@ def test_one_running_reclaimer_for_a_domain(domain: Domain) -> None:
     first, second = (make(domain, FakeMemory(500)) for _ in range(2))
     with first:
         assert first.start() is first
-        with pytest.raises(ShrinkerError, match="another reclaimer"):
+        said = (
+            "another reclaimer; stop that first:"
+            r" <Reclaimer running, started at test_reclaimer.py:\d+>"
+        )
+        with pytest.raises(ShrinkerError, match=said):
             second.start()
         assert not second.running
         assert first.running
@@ -504,6 +511,67 @@ def test_start_and_stop_from_many_threads(domain: Domain, fast_switching: None) 
     assert domain._growth._watcher is None
     gc.collect()
     assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+
+
+def test_it_says_what_it_protects(domain: Domain, log: Waiter) -> None:
+    """One line at the start: where, how much, the watermarks, who is listened to."""
+    source = FakeSource()
+    with make(domain, FakeMemory(500), source=source) as reclaimer:
+        line = log.wait_for("protecting ")
+        assert line == (
+            "protecting test: limit 1000 MiB, 500 used; min 40, low 100, high 150 MiB;"
+            " source: fake"
+        )
+        log.wait_for("look (start): all is well [test: 500.0 MiB free, low 100.0]")
+        reclaimer.wake()
+        log.wait_for("look (wake)")
+    assert log.count("protecting ", logging.INFO) == 1
+
+
+def test_who_gave_most(domain: Domain) -> None:
+    """Up to three names, the first first; none where there are too many to ask."""
+    memory = FakeMemory(90)
+    sizes = {"none": 0, "few": 10_000, "some": 20_000, "most": 40_000, "least": 5_000}
+    kept = [register(domain, Pages(n, memory), name=name) for name, n in sizes.items()]
+    reclaimer = make(domain, memory)
+    verdict = reclaimer.look()
+    assert verdict is not None
+    assert [name for name, _ in verdict.givers] == ["most", "some", "few"]
+    assert sum(freed for _, freed in verdict.givers) < verdict.freed
+    kept += [register(domain, Pages(100, memory)) for _ in range(100)]
+    memory.used = LIMIT - 30 * MIB
+    verdict = reclaimer.look()
+    assert verdict is not None
+    assert verdict.freed
+    assert verdict.givers == ()
+    for registration in kept:
+        registration.close()
+
+
+def test_who_comes_out_of_pressure_is_trimmed(
+    domain: Domain, asleep: list[str]
+) -> None:
+    """What caches evicted meanwhile, nobody was told of; once is enough."""
+    memory = FakeMemory(90)
+    with register(domain, Pages(100_000, memory)):
+        reclaimer = make(domain, memory, trim=True, hold=0, cooldown=0)
+        trims: list[int] = []
+        reclaimer._worker.trimmer._find = lambda: trims.append  # type: ignore[method-assign]
+        reclaimer.start()
+        for free, expected in ((149, "trim"), (151, None)):
+            memory.used = LIMIT - 90 * MIB
+            reclaimer.look()
+            assert domain.under_pressure
+            reclaimer._worker.trimmer._owed = 0
+            reclaimer._worker.trimmer._next = 0.0
+            memory.used = LIMIT - free * MIB
+            del trims[:]
+            verdict = reclaimer.look()
+            assert (verdict and verdict.action) == expected
+            assert not domain.under_pressure
+            assert reclaimer.look() is None
+            assert trims == ([0] if expected else [])
+        reclaimer.stop()
 
 
 # --- direct reclaim ---------------------------------------------------------
@@ -776,7 +844,6 @@ def test_real_memory_is_given_back(domain: Domain) -> None:
         assert verdict.trimmed
         assert verdict.resident_before == pytest.approx(before, abs=8 * MIB)
         assert verdict.given_back > 20 * MIB
-        assert "after malloc_trim" in str(verdict)
     assert pins
 
 
@@ -821,12 +888,25 @@ def test_bad_arguments(domain: Domain) -> None:
             make_one()
 
 
+def test_protect_that_nobody_enters(domain: Domain) -> None:
+    """A bare protect() protects nothing, and is heard to; a Reclaimer may just be."""
+    with pytest.warns(ResourceWarning, match=r"protect\(\) was never entered"):
+        protect(domain)
+    Reclaimer(domain)
+    with protect(domain, memory=FakeMemory(500), source=None):
+        pass
+    protect(domain, memory=FakeMemory(500), source=None).look()
+    started = protect(domain, memory=FakeMemory(500), source=None).start()
+    started.stop()
+
+
 def test_protect_passes_everything_on(domain: Domain) -> None:
     """What protect() is given, the reclaimer has; nothing has started."""
     memory = FakeMemory(10, 100 * MIB)
     rule = Watermarks.fractions(0.2, 0.3, 0.4)
     reclaimer = protect(domain, memory=memory, watermarks=rule, source=None)
     assert not reclaimer.running
+    assert (reclaimer._policy._hold, reclaimer._policy._cooldown) == (0.5, 0.2)
     assert repr(reclaimer) == "<Reclaimer stopped>"
     cache = Pages(100_000, memory)
     with register(domain, cache):
@@ -842,13 +922,14 @@ def test_verdicts_read_well() -> None:
         wall=0,
         trigger="timer",
         action="reclaim",
-        reason="90.0 MiB free, below low (100.0 MiB)",
+        reason="90.0 MiB free, below low (100.0)",
         where="cgroup v1 /app",
         limit=LIMIT,
         priority_start=12,
         priority_end=4,
         wanted=1000,
         freed=1200,
+        givers=(("thumbnails", 1100), ("a name that is far too long", 100)),
         resident_before=500 * MIB,
         resident_after=490 * MIB,
         trimmed=True,
@@ -856,9 +937,9 @@ def test_verdicts_read_well() -> None:
         duration=0.0123,
     )
     assert str(verdict) == (
-        "reclaim (timer): 90.0 MiB free, below low (100.0 MiB); freed 1200 of 1000"
-        " objects at priority 12 to 4, RSS -10.0 MiB after malloc_trim, 2.0 MiB kept;"
-        " 12.3 ms [cgroup v1 /app]"
+        "reclaim (timer): 90.0 MiB free, below low (100.0); freed 1,200 objects"
+        " (1,000 wanted) (thumbnails 1,100, a name that is far to... 100),"
+        " RSS -10.0 MiB"
     )
     assert verdict.given_back == 10 * MIB
 
@@ -871,3 +952,4 @@ def test_other_levels_count(domain: Domain) -> None:
         verdict = make(domain, memory).look()
     assert verdict is not None
     assert verdict.where == "machine"
+    assert verdict.reason.startswith("machine: 50.0 MiB free"), "not the nearest"

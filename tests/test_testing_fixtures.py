@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
+from shrinker import Domain, protect
+from shrinker.cache import LruCache
 from shrinker.pressure.memory import Memory
 
 if TYPE_CHECKING:
@@ -62,6 +65,42 @@ def test_in_a_project_of_its_own(tmp_path: Path) -> None:
         cwd=tmp_path,
     )
     assert "4 passed" in done.stdout, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("entries", [10_000, 60])
+def test_press_and_wait_until_smaller(
+    memory_pressure_fifo: PressureFifo,
+    fake_cgroup: FakeCgroup,
+    domain: Domain,
+    entries: int,
+) -> None:
+    """The pattern of the documentation: one press, and caches of any size give."""
+    smaller = threading.Event()
+    cache: LruCache[int, str] = LruCache(
+        domain=domain, on_evict=lambda key, value: smaller.set()
+    )
+    for number in range(entries):
+        cache[number] = "x"
+    with Memory(fake_cgroup.root) as memory, protect(domain, memory=memory):
+        memory_pressure_fifo.press()
+        assert smaller.wait(20)
+    assert len(cache) < entries
+
+
+def test_short_of_memory_without_a_thread(
+    fake_cgroup: FakeCgroup, domain: Domain
+) -> None:
+    """The other one: figures in files, and a look at them when the test says so."""
+    cache: LruCache[int, str] = LruCache(domain=domain)
+    for number in range(10_000):
+        cache[number] = "x"
+    with Memory(fake_cgroup.root) as memory:
+        reclaimer = protect(domain, memory=memory, source=None)
+        assert reclaimer.look() is None
+        fake_cgroup.set(max=256 << 20, current=240 << 20)
+        verdict = reclaimer.look()
+    assert verdict is not None
+    assert verdict.freed == 10_000 - len(cache) > 0
 
 
 def test_nobody_listens(

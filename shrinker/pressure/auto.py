@@ -90,8 +90,10 @@ def _candidates(
     """Name what may be tried, in order, and how to make it."""
     yield "systemd's protocol", lambda: SystemdPressure.from_environment(environ)
     cgroups = memory.cgroups
+    root = bool(cgroups.v2) and cgroups.v2[0].is_root
     yield (
-        "memory.pressure of the own cgroup",
+        "memory.pressure of the own cgroup"
+        + (" (the root of version 2: the whole machine's)" if root else ""),
         lambda: PsiTrigger.of_own_cgroup(cgroups=cgroups),
     )
     yield (

@@ -86,6 +86,7 @@ class Background:
         self.stopping = False
         self._over = over
         self._where = ""
+        self._introduced = False
         self._looked_at = 0.0
         self._failures = 0
 
@@ -142,10 +143,24 @@ class Background:
             self.pace.saw(self._looked_at, worker.seen.used)
         self.alarms.set(worker.levels)
         timeout = self._timeout()
+        self._introduce()
         self._log()
         if verdict is None:
             self.pace.took(time.thread_time() - began)
         return timeout
+
+    def _introduce(self) -> None:
+        """Say once what is protected, and how."""
+        level = self.worker.seen
+        if self._introduced or level is None:
+            return
+        self._introduced = True
+        marks = self.worker.policy.watermarks(level)
+        self.worker.journal.say(
+            f"protecting {level.where}: limit {_mib(level.limit)} MiB,"
+            f" {_mib(level.used)} used; min {_mib(marks.min)}, low {_mib(marks.low)},"
+            f" high {_mib(marks.high)} MiB; source: {self.listening.name or 'none'}"
+        )
 
     def _timeout(self) -> float:
         worker = self.worker
@@ -188,7 +203,7 @@ class Background:
             event = self.listening.read()
             if event is not None:
                 self.worker.events += 1
-                trigger, said = "event", f"{event.source}: {event.detail}"
+                trigger, said = "event", event.detail  # Who it was is in the log.
         if not self.stopping:
             # Who keeps ringing must not keep us from everything else.
             early = self._looked_at + SHORTEST - self.worker.clock()
@@ -219,3 +234,7 @@ class Background:
         # A handler that raises must not look like memory that cannot be read.
         with contextlib.suppress(Exception):
             self.worker.journal.log()
+
+
+def _mib(size: int) -> str:
+    return f"{size / (1 << 20):.1f}".removesuffix(".0")

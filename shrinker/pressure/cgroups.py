@@ -45,6 +45,19 @@ class Cgroup:
     directory: Path
     """Where its files are."""
 
+    @property
+    def is_root(self) -> bool:
+        """Whether it is the root of version 2: what is in it is the whole machine's.
+
+        The root of a namespace is called ``/`` as well, but has files that limit it.
+        """
+        return (
+            self.version == 2  # noqa: PLR2004 - its name
+            and self.path == "/"
+            and not (self.directory / "cgroup.type").exists()
+            and not (self.directory / "memory.max").exists()
+        )
+
     def __str__(self) -> str:
         return f"cgroup v{self.version} {self.path}"
 
@@ -65,6 +78,15 @@ class Cgroups:
         Memory is in one hierarchy only, but which one shows in the files.
         """
         return self.v1 + self.v2
+
+
+def own_cgroups(given: Cgroups | None) -> Cgroups:
+    """Return what is given, else what is found; ``TypeError`` for anything else."""
+    if given is None:
+        return find_cgroups()
+    if not isinstance(given, Cgroups):
+        raise TypeError(f"cgroups must be Cgroups, not {type(given).__name__}")
+    return given
 
 
 def find_cgroups(

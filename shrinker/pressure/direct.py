@@ -24,8 +24,9 @@ from shrinker._ffi import lib
 from shrinker.growth import reclaim_allowed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import weakref
 
+    from shrinker.pressure.reclaimer import Reclaimer
     from shrinker.pressure.worker import Worker
 
 __all__ = ["Direct"]
@@ -37,13 +38,13 @@ class Direct:
     def __init__(
         self,
         worker: Worker,
-        wake: Callable[[], None],
+        owner: weakref.ref[Reclaimer],
         *,
         wanted: bool = True,
         on_event_loop: bool = False,
     ) -> None:
         self._worker = worker
-        self._wake = wake
+        self._owner = owner  # Who is dropped should be gone at once.
         self._wanted = wanted
         self._on_event_loop = on_event_loop
         self._inside = threading.local()
@@ -69,6 +70,14 @@ class Direct:
             text = f"direct reclaim failed: {type(error).__name__}: {error}"
             self._worker.journal.complain_once(("direct", type(error)), text, error)
             self._wake()
+
+    def __repr__(self) -> str:
+        return repr(self._owner())
+
+    def _wake(self) -> None:
+        owner = self._owner()
+        if owner is not None:
+            owner.wake()
 
     def _may(self) -> bool:
         return (

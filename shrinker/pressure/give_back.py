@@ -61,6 +61,10 @@ class Trimmer:
         """Take note that caches have freed so many bytes."""
         self._owed += size
 
+    def owe(self) -> None:
+        """Let a trim be worth it: more was freed than was told."""
+        self._owed = max(self._owed, WORTH)
+
     def due(self) -> float | None:
         """Return the time from which a trim is worth it; None: it is not."""
         return self._next if self._wanted and self._owed >= WORTH else None

@@ -17,9 +17,14 @@ import time
 from typing import TYPE_CHECKING, Self
 
 from shrinker.errors import ShrinkerError
-from shrinker.pressure.cgroups import find_cgroups
+from shrinker.pressure.cgroups import own_cgroups
 from shrinker.pressure.kernel_file import file_error, watch_priority
-from shrinker.pressure.source import PressureEvent, PressureSource, SourceGone
+from shrinker.pressure.source import (
+    PressureEvent,
+    PressureSource,
+    SourceGone,
+    check_path,
+)
 
 if TYPE_CHECKING:
     import select
@@ -36,7 +41,7 @@ class MemoryEvents(PressureSource):
     """Tells when a counter in ``memory.events`` or ``memory.events.local`` grows."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._path = os.fspath(path)
+        self._path = check_path("path", path)
         self._descriptor = -1
         self._epoll: select.epoll | None = None
         self._counters: dict[str, int] = {}
@@ -49,7 +54,7 @@ class MemoryEvents(PressureSource):
 
         Raises ``FileNotFoundError`` where there is none.
         """
-        found = find_cgroups() if cgroups is None else cgroups
+        found = own_cgroups(cgroups)
         for cgroup in found.v2:
             path = cgroup.directory / "memory.events"
             if path.exists():

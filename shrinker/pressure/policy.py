@@ -7,10 +7,12 @@ out tells ``reclaimed`` what came of it; ``rest`` says when to look again.
 - *Shortage.*  Free memory (and what counts as such, see ``credit``) is below *low*:
   reclaim the deficit up to *high*.  It is an *episode* until *high* is reached, or
   nothing has happened for ``hold`` seconds.
-- *Event.*  A source says that memory is short while it is not by our figures: walk one
-  priority.
-- *Priority* starts at 12 for both, at one more urgent each further time, and goes back
-  by one for every ``RELAX`` quiet seconds.
+- *Event.*  A source says that memory is short while it is not by our figures: reclaim
+  one object.  Above *high* that is all, since it may be others who stall; below, it is
+  an episode, too.
+- *Priority* starts at 12 for both.  It is one more urgent after a shortage whose
+  deficit was not covered, and 12 again after one that was: the ladder gets urgent by
+  itself.  It is one more urgent after each event; see ``urgency``.
 - *Cool-down.*  Figures lag behind what was done.  After a reclaim only falling below
   *min* is acted upon for a while.
 - *Breaker.*  Where reclaim brings nothing, or caches are small beside the process,
@@ -24,12 +26,20 @@ a page where that says less: an allocator keeps, it does not give more than was 
 from __future__ import annotations
 
 import dataclasses
-import enum
 from typing import TYPE_CHECKING
 
 from shrinker.growth import PAGE_SIZE
 from shrinker.pressure.breaker import Breaker, BreakerState
 from shrinker.pressure.credit import Credit
+from shrinker.pressure.decisions import (
+    Action,
+    Decision,
+    News,
+    Outcome,
+    Rest,
+    kept_bytes,
+)
+from shrinker.pressure.urgency import Urgency
 from shrinker.pressure.watermarks import Watermarks
 from shrinker.values import DEF_PRIORITY
 
@@ -41,8 +51,6 @@ if TYPE_CHECKING:
 __all__ = ["Action", "Decision", "News", "Outcome", "Policy", "Rest", "kept_bytes"]
 
 MIB = 1 << 20
-RELAX = 5.0
-"""Quiet seconds after which the next reclaim starts one priority less urgent."""
 SMALL = 100
 """Caches are small where this many times what they hold is less than the rest."""
 PROBE = 4
@@ -59,89 +67,6 @@ WEIGH_EVERY = 1.0
 """Seconds between two counts of all caches that only serve the credit."""
 
 
-class Action(enum.Enum):
-    """What is to be done."""
-
-    NOTHING = "nothing"
-    """All is well, or nothing would help."""
-    WEIGH = "weigh"
-    """Count what all caches hold, and look again with it; nothing has changed."""
-    RECLAIM = "reclaim"
-    """Run the priority ladder for ``pages``."""
-    EASE = "ease"
-    """Walk one priority."""
-    PROBE = "probe"
-    """Reclaim a part of small caches, to see what their objects are worth."""
-    WAKE = "wake"
-    """Leave it to the background thread."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class News:
-    """A change that somebody should hear of."""
-
-    kind: str
-    """``breaker opened``, ``breaker closed`` or ``watermarks``."""
-    text: str
-    """What happened and why."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Decision:
-    """What to do, and what led to it."""
-
-    action: Action
-    """What to do."""
-    reason: str
-    """Why, in words."""
-    level: MemoryLevel
-    """The level that decided."""
-    marks: Watermarks
-    """Its watermarks."""
-    credit: int
-    """Bytes that are charged, but count as free."""
-    pages: int = 0
-    """Objects to reclaim."""
-    deficit: int = 0
-    """Bytes from what is free up to *high*."""
-    priority: int = DEF_PRIORITY
-    """The priority to start at."""
-    weight: int | None = None
-    """What all caches held, in pages, where it was counted."""
-    against: int = 0
-    """Bytes that caches may be small beside: the deficit, or the whole process."""
-    news: tuple[News, ...] = ()
-    """What has changed."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Outcome:
-    """What came of a decision."""
-
-    freed: int
-    """Objects freed."""
-    priority: int
-    """The last priority that was walked."""
-    after: MemoryLevel
-    """The level that decided, afterwards."""
-    weight: int | None = None
-    """What all caches hold now, in pages, where that is known."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Rest:
-    """When to look again."""
-
-    until: float | None
-    """The time at which to look, at the latest; ``None``: nothing is under way."""
-    distance: int | None
-    """Bytes to the next watermark that matters; ``None``: none does before then."""
-    allowance: int
-    """Bytes that caches may grow by before somebody looks."""
-    under_pressure: bool
-    """Whether caches should stay as they are."""
-
-
 class Policy:
     """Decides; see the module.
 
@@ -152,8 +77,8 @@ class Policy:
         self,
         rule: Callable[[int], Watermarks] = Watermarks.of,
         *,
-        cooldown: float = 1.0,
-        hold: float = 5.0,
+        cooldown: float = 0.2,
+        hold: float = 0.5,
     ) -> None:
         self._rule = rule
         self._cooldown = cooldown
@@ -161,8 +86,8 @@ class Policy:
         self._marks: dict[int, Watermarks] = {}
         self._credit = Credit()
         self._breaker = Breaker()
-        self._priority = DEF_PRIORITY
-        self._relaxed_at = 0.0
+        self._shortages = Urgency()
+        self._events = Urgency()
         self._cool_until = 0.0
         self._weigh_at = 0.0
         self._in_episode = False
@@ -170,12 +95,13 @@ class Policy:
         self._event_until = 0.0
         self._hold_until = 0.0
         self._bytes_per_object = float(PAGE_SIZE)
+        self._worth_known = False
         self._news: list[News] = []
 
     @property
     def priority(self) -> int:
-        """The priority at which the next reclaim will start, if it starts now."""
-        return self._priority
+        """The priority at which a shortage would start to reclaim, if it were now."""
+        return self._shortages.priority
 
     @property
     def in_episode(self) -> bool:
@@ -236,7 +162,9 @@ class Policy:
         if weight is not None:
             self._weigh_at = now + WEIGH_EVERY
 
-        self._advance(now, event=event is not None, short=short, full=free < marks.high)
+        heard = event is not None
+        self._relax(now, event=heard, short=short)
+        self._advance(now, event=heard, short=short, below_high=free < marks.high)
         if not short and event is None:
             return self._with_news(plain, "all is well")
         what = _say(free, credit, marks, event)
@@ -248,7 +176,7 @@ class Policy:
         plain = dataclasses.replace(
             plain,
             deficit=deficit,
-            priority=self._priority,
+            priority=(self._shortages if short else self._events).priority,
             against=max(deficit, resident),
         )
         return self._help(now, plain, what, short=short)
@@ -257,17 +185,34 @@ class Policy:
         """Decide how to reclaim, now that it may be done."""
         small = self._small(plain)
         if not short:
-            if small:
-                return self._with_news(plain, f"{what}; the caches are small")
-            return self._act(plain, Action.EASE, 0, what)
+            return self._ease(plain, what, small=small)
         if plain.weight == 0:
             self._trip(now, "the caches are empty, there is nothing left to give")
             return self._with_news(plain, f"{what}; the caches are empty")
         if small:
             pages = -(-(plain.weight or 0) // PROBE)
-            return self._act(plain, Action.PROBE, pages, f"{what}; caches are small")
-        pages = max(1, int(plain.deficit // self._bytes_per_object))
-        return self._act(plain, Action.RECLAIM, pages, what)
+            action, what = Action.PROBE, f"{what}; caches are small"
+        else:
+            pages, action = self._pages(plain.deficit), Action.RECLAIM
+        self._shortages.rise()  # Until it is seen that the deficit was covered.
+        decision = dataclasses.replace(plain, action=action, pages=pages)
+        return self._with_news(decision, what)
+
+    def _ease(self, plain: Decision, what: str, *, small: bool) -> Decision:
+        """Decide what an event brings that is no shortage."""
+        if plain.weight == 0:
+            return self._with_news(plain, f"{what}; the caches are empty")
+        priority = plain.priority
+        if small:
+            if self._worth_known:
+                return self._with_news(plain, f"{what}; the caches are small")
+            priority = DEF_PRIORITY  # They have little that could be shown to be much.
+        else:
+            self._events.rise()
+        decision = dataclasses.replace(
+            plain, action=Action.EASE, pages=1, priority=priority
+        )
+        return self._with_news(decision, what)
 
     def look_direct(self, now: float, levels: Sequence[MemoryLevel]) -> Decision:
         """Decide what somebody does who has just made a cache grow.
@@ -290,8 +235,8 @@ class Policy:
             action=Action.RECLAIM,
             reason=what,
             deficit=deficit,
-            pages=max(1, min(int(deficit // self._bytes_per_object), DIRECT_PAGES)),
-            priority=self._priority,
+            pages=min(self._pages(deficit), DIRECT_PAGES),
+            priority=self._shortages.priority,
         )
 
     def reclaimed(
@@ -299,19 +244,24 @@ class Policy:
     ) -> tuple[News, ...]:
         """Take note of what came of a decision; returns what has changed."""
         freed = outcome.freed
+        if decision.action is Action.RECLAIM and freed >= self._pages(decision.deficit):
+            self._shortages.fall()
         self._learn(freed, decision.level.used - outcome.after.used)
         marks = self.watermarks(outcome.after)
         kept = kept_bytes(decision, outcome)
         old = self._credit.worth(outcome.after, marks)
         self._credit.grant(kept + old, outcome.after, marks, outcome.weight)
         self._cool_until = now + self._cooldown
-        if decision.action is Action.PROBE and self._small(decision):
-            self._trip(now, "the caches are small beside what is needed")
-        elif freed:
+        if decision.action is Action.PROBE and freed:
+            self._worth_known = True
+            if self._small(decision):
+                self._trip(now, "the caches are small beside what is needed")
+                freed = 0
+        if freed:
             if self._breaker.succeeded():
                 self._tell("breaker closed", "reclaim brings something again")
-        elif outcome.priority == 0 and self._breaker.failed(now):
-            self._tell_open("several reclaims in a row have freed nothing")
+        elif self._fruitless(decision, outcome) and self._breaker.failed(now):
+            self._tell_open(self._nothing(decision.weight))
         news, self._news = tuple(self._news), []
         return news
 
@@ -347,6 +297,10 @@ class Policy:
             ),
         )
 
+    def known(self, level: MemoryLevel) -> Watermarks | None:
+        """Return the watermarks of a level that was looked at, changing nothing."""
+        return self._marks.get(level.limit)
+
     def watermarks(self, level: MemoryLevel) -> Watermarks:
         """Return the watermarks of a level."""
         marks = self._marks.get(level.limit)
@@ -360,44 +314,63 @@ class Policy:
             self._marks[level.limit] = marks
         return marks
 
-    def _advance(self, now: float, *, event: bool, short: bool, full: bool) -> None:
-        """Enter or leave an episode, and relax the priority where all is quiet."""
+    def _advance(
+        self, now: float, *, event: bool, short: bool, below_high: bool
+    ) -> None:
+        """Enter or leave an episode."""
+        event = event and below_high
         if event:
             self._event_until = now + self._hold
         if event or short:
-            if not self._in_episode:
-                self._relax(now)
             self._in_episode = True
-            self._trouble_at = self._relaxed_at = now
+            self._trouble_at = now
             return
-        self._relax(now)
         if not self._in_episode or now < self._event_until:
             return
         quiet = now >= self._trouble_at + self._hold
-        if quiet or not full:
+        if quiet or not below_high:
             self._in_episode = False
             self._hold_until = now if quiet else now + self._hold
 
-    def _relax(self, now: float) -> None:
-        steps = int((now - self._relaxed_at) // RELAX)
-        if steps > 0:
-            self._priority = min(DEF_PRIORITY, self._priority + steps)
-            self._relaxed_at += steps * RELAX
+    def _relax(self, now: float, *, event: bool, short: bool) -> None:
+        for urgency, disturbed in ((self._shortages, short), (self._events, event)):
+            urgency.relax(now)
+            if disturbed:
+                urgency.disturb(now)
 
-    def _act(self, plain: Decision, action: Action, pages: int, why: str) -> Decision:
-        self._priority = max(0, self._priority - 1)
-        decision = dataclasses.replace(plain, action=action, pages=pages)
-        return self._with_news(decision, why)
+    def _pages(self, deficit: int) -> int:
+        """Return how many objects make up for it."""
+        return max(1, int(deficit // self._bytes_per_object))
 
     def _learn(self, freed: int, fell: int) -> None:
         if not freed or max(fell, freed * PAGE_SIZE) < TELLING:
             return
+        self._worth_known = True
         seen = min(max(fell / freed, PAGE_SIZE), DEAREST)
         self._bytes_per_object += (seen - self._bytes_per_object) / 2
 
     def _small(self, decision: Decision) -> bool:
         held = (decision.weight or 0) * self._bytes_per_object
         return held * SMALL < decision.against
+
+    def _fruitless(self, decision: Decision, outcome: Outcome) -> bool:
+        """Return whether nothing came of asking everybody for everything.
+
+        Not of an event: there was no need, and when there is, that is tried first.
+        """
+        return (
+            not outcome.freed
+            and outcome.priority == 0
+            and decision.action is not Action.EASE
+        )
+
+    def _nothing(self, weight: int | None) -> str:
+        said = "reclaim freed nothing"
+        if weight is not None:
+            said += f" of {weight:,} objects"
+        return (
+            said if self._worth_known else f"{said} (give unweighed caches a weigher)"
+        )
 
     def _trip(self, now: float, why: str) -> None:
         if self._breaker.trip(now):
@@ -415,12 +388,6 @@ class Policy:
         return dataclasses.replace(decision, reason=reason, news=news)
 
 
-def kept_bytes(decision: Decision, outcome: Outcome) -> int:
-    """Return the bytes that were freed and are still charged to the process."""
-    fell = decision.level.used - outcome.after.used
-    return max(0, outcome.freed * PAGE_SIZE - max(0, fell))
-
-
 def _say(free: int, credit: int, marks: Watermarks, event: str | None) -> str:
     """Say where memory stands."""
     said = f"{free / MIB:.1f} MiB free"
@@ -429,6 +396,6 @@ def _say(free: int, credit: int, marks: Watermarks, event: str | None) -> str:
     for name in ("min", "low", "high"):
         mark = getattr(marks, name)
         if free < mark:
-            said += f", below {name} ({mark / MIB:.1f} MiB)"
+            said += f", below {name} ({mark / MIB:.1f})"
             break
     return f"{event}; {said}" if event else said

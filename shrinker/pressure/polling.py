@@ -41,7 +41,12 @@ class Polling(PressureSource):
         if isinstance(free_below, int) and free_below < 1:
             raise ValueError(f"free_below must be at least 1 byte, not {free_below}")
         if memory is not None and not isinstance(memory, Memory):
-            raise TypeError(f"memory must be a Memory, not {type(memory).__name__}")
+            hint = ""
+            if isinstance(memory, int | float):
+                hint = f"; a share is given as free_below={memory}"
+            raise TypeError(
+                f"memory must be a Memory, not {type(memory).__name__}{hint}"
+            )
         if isinstance(period, bool) or not isinstance(period, int | float):
             raise TypeError(f"period must be a number, not {period!r}")
         if not 0 < period < math.inf:

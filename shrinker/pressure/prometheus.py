@@ -53,31 +53,36 @@ _COUNTERS = (
     ("reclaim_seconds", "reclaim_seconds", "Time spent in reclaims and trims."),
 )
 _GAUGES = (
-    ("limit", "limit_bytes", "The memory limit that decided last."),
-    ("used", "used_bytes", "How much of it was used at the last look."),
     ("credit", "credit_bytes", "Freed and kept by the allocator: counts as free."),
     ("priority", "priority", "Where the next reclaim starts: 12 calm, 0 most urgent."),
     ("under_pressure", "under_pressure", "Whether caches are asked not to grow."),
 )
+_PER_LEVEL = (
+    ("limit", "limit_bytes", "The memory limit."),
+    ("used", "used_bytes", "How much of it was used at the last look."),
+    ("free", "free_bytes", "How much of it was not."),
+)
 _PER_SHRINKER = (
-    ("passes", "shrinker_passes", "Passes that got past the count."),
-    ("scanned", "shrinker_scanned_objects", "Objects scanned."),
-    ("freed", "shrinker_freed_objects", "Objects freed."),
+    ("passes", "cache_passes", "Passes over a cache that got past the count."),
+    ("scanned", "cache_scanned_objects", "Objects that a cache scanned."),
+    ("freed", "cache_freed_objects", "Objects that a cache freed."),
 )
 
 
 _NAME = re.compile("[a-zA-Z_][a-zA-Z0-9_]*")
-_TAKEN = ("by", "shrinker")
+_TAKEN = ("by", "level", "mark", "shrinker")
 
 
 class ReclaimerCollector:
     """Shows a reclaimer's ``statistics()``; register it with a registry.
 
-    All names begin with ``prefix``.  ``shrinkers`` adds what was scanned and freed for
-    each name of a shrinker that is registered now; for thousands of caches that is
-    thousands of series.  How many objects caches hold is not shown: it would call them.
+    All names begin with ``prefix``, all series have ``labels``.  ``shrinkers`` adds
+    what was scanned and freed for each name of a shrinker that is registered now; for
+    thousands of caches that is thousands of series.  How many objects caches hold is
+    not shown: it would call them.
 
-    For several reclaimers in one registry give each ``labels`` of its own.
+    A registry takes each name once, whatever the labels: for several reclaimers in one
+    registry give each a ``prefix`` of its own.
     """
 
     def __init__(
@@ -132,6 +137,7 @@ class ReclaimerCollector:
             gauge = self._gauge(name, text)
             gauge.add_metric(self._values, float(getattr(seen, field, 0)))
             yield gauge
+        yield from self._per_level(shown=seen is not None)
         is_open = self._gauge(
             "breaker_open", "Whether reclaim is given up for a while."
         )
@@ -142,6 +148,21 @@ class ReclaimerCollector:
         yield running
         if self._shrinkers:
             yield from self._per_shrinker()
+
+    def _per_level(self, *, shown: bool) -> Iterator[Metric]:
+        levels = self._reclaimer._levels() if shown else ()
+        for field, name, text in _PER_LEVEL:
+            gauge = self._gauge(name, text, "level")
+            for level, _ in levels:
+                gauge.add_metric((*self._values, level.where), getattr(level, field))
+            yield gauge
+        text = "Bytes that should stay free; mark is min, low or high."
+        gauge = self._gauge("watermark_bytes", text, "level", "mark")
+        for level, marks in levels:
+            for mark in ("min", "low", "high"):
+                labels = (*self._values, level.where, mark)
+                gauge.add_metric(labels, getattr(marks, mark))
+        yield gauge
 
     def _per_shrinker(self) -> Iterator[Metric]:
         sums: dict[str, collections.Counter[str]] = {}
@@ -160,5 +181,6 @@ class ReclaimerCollector:
         labels = (*self._names, *more)
         return CounterMetricFamily(f"{self._prefix}_{name}", text, labels=labels)
 
-    def _gauge(self, name: str, text: str) -> GaugeMetricFamily:
-        return GaugeMetricFamily(f"{self._prefix}_{name}", text, labels=self._names)
+    def _gauge(self, name: str, text: str, *more: str) -> GaugeMetricFamily:
+        labels = (*self._names, *more)
+        return GaugeMetricFamily(f"{self._prefix}_{name}", text, labels=labels)

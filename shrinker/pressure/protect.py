@@ -23,8 +23,8 @@ def protect(
     watermarks: Watermarks | Callable[[int], Watermarks] | None = None,
     memory: Memory | None = None,
     source: Wanted = "auto",
-    cooldown: float = 1.0,
-    hold: float = 5.0,
+    cooldown: float = 0.2,
+    hold: float = 0.5,
     trim: bool = True,
     direct: bool = True,
     direct_on_event_loop: bool = False,
@@ -33,10 +33,11 @@ def protect(
     """Return a ``Reclaimer``, not yet started.
 
     ``with protect():`` runs it for as long as the block, ``protect().start()`` until
-    ``stop()`` or the end of the program; keep what it returns.  Arguments and errors
-    are those of ``Reclaimer``.
+    ``stop()`` or the end of the program; keep what it returns.  One that is dropped
+    without either, or a ``look()``, is a mistake: ``ResourceWarning``.  Arguments and
+    errors are those of ``Reclaimer``.
     """
-    return Reclaimer(
+    reclaimer = Reclaimer(
         domain,
         watermarks=watermarks,
         memory=memory,
@@ -48,3 +49,5 @@ def protect(
         direct_on_event_loop=direct_on_event_loop,
         history=history,
     )
+    reclaimer._unused = True  # A ResourceWarning if it stays so.
+    return reclaimer

@@ -24,9 +24,14 @@ import select
 from typing import TYPE_CHECKING, Literal, Self
 
 from shrinker.errors import ShrinkerError
-from shrinker.pressure.cgroups import find_cgroups
+from shrinker.pressure.cgroups import own_cgroups
 from shrinker.pressure.kernel_file import file_error, watch_priority
-from shrinker.pressure.source import PressureEvent, PressureSource, SourceGone
+from shrinker.pressure.source import (
+    PressureEvent,
+    PressureSource,
+    SourceGone,
+    check_path,
+)
 
 if TYPE_CHECKING:
     from shrinker.pressure.cgroups import Cgroups
@@ -70,7 +75,7 @@ class PsiTrigger(PressureSource):
             raise ValueError(f"window must be 0.5 to 10 seconds, not {window}")
         if not 0 < stall <= window:
             raise ValueError(f"stall must be above 0 and up to {window}, not {stall}")
-        self._path = os.fspath(path)
+        self._path = check_path("path", path)
         self._kind = kind
         self._stall_us = max(1, round(stall * 1_000_000))
         self._window_us = round(window * 1_000_000)
@@ -92,7 +97,7 @@ class PsiTrigger(PressureSource):
 
         Raises ``FileNotFoundError`` where no version 2 hierarchy can be seen.
         """
-        found = find_cgroups() if cgroups is None else cgroups
+        found = own_cgroups(cgroups)
         if not found.v2:
             raise FileNotFoundError(
                 errno.ENOENT, "no cgroup v2 hierarchy can be seen", "memory.pressure"

@@ -11,8 +11,11 @@ import atexit
 import contextlib
 import logging
 import os
+import sys
 import threading
+import warnings
 import weakref
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from shrinker._ffi import lib
@@ -32,8 +35,10 @@ from shrinker.pressure.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import FrameType
 
     from shrinker.pressure.listening import Wanted
+    from shrinker.pressure.memory import MemoryLevel
     from shrinker.pressure.verdicts import Verdict
 
 __all__ = ["Reclaimer"]
@@ -80,8 +85,8 @@ class Reclaimer:
         watermarks: Watermarks | Callable[[int], Watermarks] | None = None,
         memory: Memory | None = None,
         source: Wanted = "auto",
-        cooldown: float = 1.0,
-        hold: float = 5.0,
+        cooldown: float = 0.2,
+        hold: float = 0.5,
         trim: bool = True,
         direct: bool = True,
         direct_on_event_loop: bool = False,
@@ -116,13 +121,18 @@ class Reclaimer:
         )
         self._source = source
         self._direct = Direct(
-            self._worker, self.wake, wanted=direct, on_event_loop=direct_on_event_loop
+            self._worker,
+            weakref.ref(self),
+            wanted=direct,
+            on_event_loop=direct_on_event_loop,
         )
         # Around changes of these; a signal handler may come in between and stop.
         self._lock = threading.RLock()
         self._background: Background | None = None
         self._thread: threading.Thread | None = None
         self._entered = 0
+        self._started_at = ""
+        self._unused = False
         _known.add(self)
 
     @property
@@ -149,7 +159,18 @@ class Reclaimer:
             self.stop()
 
     def __repr__(self) -> str:
-        return f"<Reclaimer {'running' if self.running else 'stopped'}>"
+        if self.running:
+            return f"<Reclaimer running, started at {self._started_at}>"
+        return "<Reclaimer stopped>"
+
+    def __del__(self) -> None:
+        if getattr(self, "_unused", False):
+            warnings.warn(
+                "protect() was never entered: nothing is protected; use"
+                " `with protect():`, or keep what protect().start() returns",
+                ResourceWarning,
+                stacklevel=2,
+            )
 
     def start(self) -> Self:
         """Start the thread, and have inserts look at the memory; returns itself.
@@ -158,6 +179,7 @@ class Reclaimer:
         or another reclaimer runs for it, and ``OSError`` where a source that was given
         does not work here.
         """
+        self._unused = False
         with self._lock:
             if self.running:
                 return self
@@ -168,6 +190,7 @@ class Reclaimer:
                 _join(last, LAST)
             # Before anything is opened: it shows whether there is another one.
             self._worker.watch(self._direct)
+            self._started_at = _caller()
             listening = Listening(self._source, self._memory, self._worker.changed)
             try:
                 listening.open()
@@ -225,6 +248,7 @@ class Reclaimer:
         What else callbacks raise is logged, and counted in the verdict.  Inside of a
         callback it does nothing.
         """
+        self._unused = False
         self._domain._check_open()
         if lib.reclaim_in_callback():
             return None
@@ -266,6 +290,11 @@ class Reclaimer:
             source="" if background is None else background.listening.name,
         )
 
+    def _levels(self) -> tuple[tuple[MemoryLevel, Watermarks], ...]:
+        """Return all levels as they were read last, and their watermarks."""
+        found = ((x, self._policy.known(x)) for x in self._worker.levels)
+        return tuple((level, marks) for level, marks in found if marks is not None)
+
     def _over(self, background: Background) -> None:
         """Take note that a thread ends, if that is not known yet."""
         if self._background is not background:
@@ -299,6 +328,16 @@ def _join(thread: threading.Thread, timeout: float | None) -> bool:
     except RuntimeError:
         return False
     return True
+
+
+def _caller() -> str:
+    """Return the file and the line that called into this package."""
+    frame: FrameType | None = sys._getframe()
+    while frame and frame.f_globals.get("__name__", "").startswith(__package__):
+        frame = frame.f_back
+    if frame is None:
+        return "an unknown place"
+    return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
 
 
 def _check_seconds(name: str, value: float) -> None:

@@ -35,6 +35,14 @@ __all__ = ["PressureEvent", "PressureSource", "SourceGone"]
 _LONGEST = 3600.0
 
 
+def check_path(name: str, value: str | os.PathLike[str]) -> str:
+    """Return a path as a ``str``; raises ``TypeError`` for what is none."""
+    path = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if not isinstance(path, str):
+        raise TypeError(f"{name} must be a path, not {type(value).__name__}")
+    return path
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class PressureEvent:
     """What a source said."""
@@ -56,9 +64,9 @@ class PressureSource(abc.ABC):
     """Something that tells when memory is short; see the module.
 
     A source belongs to one thread or task at a time.  ``open`` before use, or use it
-    in ``with``.  After a fork the child has the parent's descriptors: before using
-    the source it must call ``close`` and ``open`` again, which does not disturb the
-    parent.
+    in ``with`` or ``async with``.  After a fork the child has the parent's descriptors:
+    before using the source it must call ``close`` and ``open`` again, which does not
+    disturb the parent.
     """
 
     name: str
@@ -184,6 +192,18 @@ class PressureSource(abc.ABC):
         return self
 
     def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        self.open()
+        return self
+
+    async def __aexit__(
         self,
         kind: type[BaseException] | None,
         value: BaseException | None,

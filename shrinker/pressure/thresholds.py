@@ -16,7 +16,12 @@ from pathlib import Path
 
 from shrinker.errors import ShrinkerError, check_int
 from shrinker.pressure.kernel_file import KernelFile, drained, file_error
-from shrinker.pressure.source import PressureEvent, PressureSource, SourceGone
+from shrinker.pressure.source import (
+    PressureEvent,
+    PressureSource,
+    SourceGone,
+    check_path,
+)
 
 __all__ = ["UsageThreshold"]
 
@@ -30,7 +35,7 @@ class UsageThreshold(PressureSource):
     """
 
     def __init__(self, directory: str | os.PathLike[str], *thresholds: int) -> None:
-        self._directory = Path(directory)
+        self._directory = Path(check_path("directory", directory))
         self._thresholds = _checked(thresholds)
         self._eventfd = -1
         self._usage: KernelFile | None = None

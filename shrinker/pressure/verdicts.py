@@ -18,6 +18,8 @@ __all__ = ["ReclaimerStatistics", "Verdict"]
 logger = logging.getLogger("shrinker.pressure")
 
 MIB = 1 << 20
+LONGEST_NAME = 24
+"""Letters of a cache's name in a line."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ class Verdict:
     """Why memory was looked at: ``timer``, ``threshold``, ``event``, ``growth``,
     ``wake``, ``look`` or ``start``."""
     action: str
-    """``reclaim``, ``ease`` (one priority), ``probe`` (of small caches), ``direct``
+    """``reclaim``, ``ease`` (one object), ``probe`` (of small caches), ``direct``
     (by who inserted), ``trim``, or what has changed: ``breaker opened``, ``breaker
     closed``, ``source lost`` and so on."""
     reason: str
@@ -64,9 +66,12 @@ class Verdict:
     deficit: int = 0
     """Bytes that were missing to *high*."""
     wanted: int = 0
-    """Objects that were asked for."""
+    """Objects that were asked for; 1 for ``ease``."""
     freed: int = 0
     """Objects that caches freed."""
+    givers: tuple[tuple[str, int], ...] = ()
+    """Up to three caches that freed most, by name, and how many objects; empty where
+    inserts reclaimed, or where there are more than 100 caches."""
     used_after: int = 0
     """How much was used afterwards."""
     resident_before: int = 0
@@ -90,20 +95,23 @@ class Verdict:
         return self.resident_before - self.resident_after
 
     def __str__(self) -> str:
+        # The log's line, for narrow screens; the rest is in the fields.
         if not self.limit:
             return f"{self.action}: {self.reason}"
         said = f"{self.action} ({self.trigger}): {self.reason}"
-        if self.wanted or self.freed or self.action == "ease":
-            ladder = f"priority {self.priority_start}"
-            if self.priority_end != self.priority_start:
-                ladder += f" to {self.priority_end}"
-            said += f"; freed {self.freed} of {self.wanted} objects at {ladder}"
-            said += f", RSS {-self.given_back / MIB:+.1f} MiB"
-            said += " after malloc_trim" if self.trimmed else ""
-            said += f", {self.kept / MIB:.1f} MiB kept" if self.kept else ""
-            said += f", {self.errors} callbacks raised" if self.errors else ""
-            said += f"; {self.duration * 1000:.1f} ms"
-        return f"{said} [{self.where}]"
+        said += f"; freed {self.freed:,} objects"
+        if self.action != "ease":
+            said += f" ({self.wanted:,} wanted)"
+        if self.givers:
+            named = (f"{_short(name)} {freed:,}" for name, freed in self.givers)
+            said += f" ({', '.join(named)})"
+        said += f", RSS {-self.given_back / MIB:+.1f} MiB"
+        said += f", {self.errors} callbacks raised" if self.errors else ""
+        return said
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 3]}..."
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -200,6 +208,10 @@ class Journal:
                 self._absorb()
             finally:
                 self._lock.release()
+
+    def say(self, text: str) -> None:
+        """Leave a line for the log, at INFO."""
+        self._leave(logging.INFO, text)
 
     def complain(self, text: str, error: BaseException | None = None) -> None:
         """Leave a warning for the log, with the error's traceback."""

@@ -36,8 +36,9 @@ from typing import TYPE_CHECKING
 from shrinker.errors import CallbackErrors, ShrinkerError
 from shrinker.growth import PAGE_SIZE
 from shrinker.pressure.claims import Claims
+from shrinker.pressure.decisions import Action, Decision, News, Outcome, kept_bytes
 from shrinker.pressure.give_back import resident
-from shrinker.pressure.policy import Action, Decision, News, Outcome, kept_bytes
+from shrinker.pressure.givers import Givers
 from shrinker.pressure.verdicts import BAD_NEWS, Verdict
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ logger = logging.getLogger("shrinker.pressure")
 
 PATIENCE = 1.0
 """Seconds after which a turn is taken from who has it."""
+
+MIB = 1 << 20
 
 Levels = tuple["MemoryLevel", ...]
 
@@ -118,7 +121,12 @@ class Worker:
         self._report(trigger, decision.news)
         if decision.action is Action.NOTHING:
             verdict = self._trim_late(trigger)
-            logger.debug("look (%s): %s", trigger, decision.reason)
+            level, low = decision.level, decision.marks.low
+            logger.debug(
+                "look (%s): %s [%s: %.1f MiB free, low %.1f]",
+                *(trigger, decision.reason, level.where),
+                *(level.free / MIB, low / MIB),
+            )
             return verdict
         return self._act(trigger, decision)
 
@@ -196,11 +204,23 @@ class Worker:
         pressure, allowance = rest.under_pressure, self._claims.allow(rest.allowance)
         self.levels = levels
         self.resting = rest
+        relieved = growth.under_pressure and not pressure
         # A row without calls: nobody stops watching in between.
         if self.watching:
             growth.under_pressure = pressure
             if ticket == self._ticket or allowance < growth.allowance:
                 growth.allowance = allowance
+            if relieved:
+                self._relieved(levels)
+
+    def _relieved(self, levels: Levels) -> None:
+        """Have memory trimmed, now that caches may grow again.
+
+        What they evicted meanwhile to stay as they were, nobody has told us.
+        """
+        level, marks, _ = self.policy.judge(levels)
+        if level.free < marks.high:
+            self.trimmer.owe()
 
     def watch(self, watcher: Callable[[], None]) -> None:
         """Have ``watcher`` called by whoever makes caches grow too much."""
@@ -232,6 +252,10 @@ class Worker:
         self, trigger: str, decision: Decision, *, direct: bool = False
     ) -> Verdict:
         resident_before = self._resident()
+        reason = decision.reason
+        if self.levels and decision.level.where != self.levels[0].where:
+            reason = f"{decision.level.where}: {reason}"
+        givers = Givers() if direct else Givers(self.domain.shrinkers())
         began = time.perf_counter()
         interrupt: BaseException | None = None
         errors = 0
@@ -268,7 +292,7 @@ class Worker:
             wall=time.time(),
             trigger=trigger,
             action="direct" if direct else decision.action.value,
-            reason=decision.reason,
+            reason=reason,
             where=level.where,
             limit=level.limit,
             used=level.used,
@@ -282,6 +306,7 @@ class Worker:
             deficit=decision.deficit,
             wanted=decision.pages,
             freed=freed,
+            givers=givers.most(),
             used_after=outcome.after.used,
             resident_before=resident_before,
             resident_after=self._resident(),
@@ -330,8 +355,8 @@ class Worker:
             wall=time.time(),
             trigger=trigger,
             action="trim",
-            reason=f"{(before - after) / (1 << 20):+.1f} MiB of RSS given back by"
-            " malloc_trim, of what was freed in inserts",
+            reason=f"malloc_trim, after inserts have freed or evicted: RSS"
+            f" {(after - before) / MIB:+.1f} MiB",
             resident_before=before,
             resident_after=after,
             trimmed=True,

@@ -113,11 +113,11 @@ def test_what_was_raised_is_what_comes_out(
         _, errors = outcome(lambda: domain.shrink_slab(priority=0))
     assert isinstance(errors, CallbackErrors)
     (error,) = errors.exceptions
-    if type(error) is ShrinkerError:
-        assert not issubclass(type(raised[0]), Exception)
-        assert error.__cause__ is raised[0]
-    else:
+    if issubclass(type(raised[0]), Exception):
         assert error is raised[0]
+    else:
+        assert type(error) is ShrinkerError
+        assert error.__cause__ is raised[0]
 
 
 def test_private_data_goes_although_the_error_is_kept(domain: Domain) -> None:

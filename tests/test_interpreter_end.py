@@ -10,9 +10,12 @@ from processes_support import run
 ROUNDS = int(os.environ.get("SHRINKER_STRESS_SECONDS", "1"))
 WALKER = """
 def walk():
-    while True:
-        domain.shrink_slab(priority=0)
-        domain.reclaim(10)
+    try:
+        while True:
+            domain.shrink_slab(priority=0)
+            domain.reclaim(10)
+    except ShrinkerError:
+        assert domain.closed
 def start(target):
     thread = threading.Thread(target=target, daemon=True)
     thread.start()

@@ -13,6 +13,8 @@ shows what wraps one above; the C core is run on both sides.
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -188,3 +190,13 @@ def test_the_core_one_above(seeks: int) -> None:
     assert result.total_scan < 0
     assert result.scans == ()
     assert result.returned != ScanObjects.STOP.value
+
+
+def test_the_table_in_the_docs() -> None:
+    """The page about reliability has the computed counts, for ten seeks."""
+    docs = Path(__file__).parent.parent / "docs"
+    text = "".join(page.read_text("utf-8") for page in docs.glob("reliability*.md"))
+    rows = re.findall(r"^\| (\d+) \| ([\d,]+) \| [^|]*2\^", text, re.MULTILINE)
+    assert len(rows) >= 10
+    for seeks, count in rows:
+        assert largest_count(int(seeks)) == int(count.replace(",", "")), seeks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import warnings
 from typing import Any
@@ -18,6 +19,7 @@ from domain_model import (
     ShrinkerModel,
     Store,
 )
+from domain_values import COUNTS, SPEC, STALL_LIMIT, Cache
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -31,11 +33,8 @@ from reference_model import SHRINK_EMPTY, SHRINK_STOP
 
 from shrinker import (
     CallbackErrors,
-    CountObjects,
     Domain,
     Memcg,
-    ScanObjects,
-    ShrinkControl,
     ShrinkerBuilder,
     ShrinkerError,
     ShrinkerFlags,
@@ -44,31 +43,6 @@ from shrinker import (
 
 # How many times more than usual.
 LONGER = max(1, int(os.environ.get("SHRINKER_STRESS_SECONDS", "0")))
-POLICIES = ["all", "half", "none", "stop", "often", "stuck", "eager"]
-RAISING = ["count raises", "scan raises"]
-STALL_LIMIT = 8
-# Few enough that each shrinker is met often, and some at which 64 bits wrap.
-COUNTS = st.integers(0, 5000) | st.sampled_from([2**62, 2**63 - 1])
-
-
-class Cache:
-    """A ``Store`` as the library calls it."""
-
-    def __init__(self, store: Store) -> None:
-        self.store = store
-
-    def _place(self, sc: ShrinkControl) -> tuple[int, int]:
-        return sc.nid, 0 if sc.memcg is None else sc.memcg.id
-
-    def count_objects(self, sc: ShrinkControl) -> CountObjects:
-        count = self.store.count(self._place(sc))
-        return CountObjects.EMPTY if count == SHRINK_EMPTY else CountObjects.new(count)
-
-    def scan_objects(self, sc: ShrinkControl) -> ScanObjects:
-        freed, sc.nr_scanned = self.store.scan(self._place(sc), sc.nr_to_scan)
-        return (
-            ScanObjects.STOP if freed == SHRINK_STOP else ScanObjects.from_count(freed)
-        )
 
 
 class DomainMachine(RuleBasedStateMachine):
@@ -76,10 +50,14 @@ class DomainMachine(RuleBasedStateMachine):
 
     @initialize(
         nr_nodes=st.integers(1, 2),
-        memcg=st.sampled_from([True, True, False]),
-        kmem=st.booleans(),
+        memcg=st.sampled_from([True, True, True, False]),
+        kmem=st.sampled_from([True, True, False]),
+        specs=st.lists(st.fixed_dictionaries(SPEC), min_size=2, max_size=5),
+        objects=st.lists(COUNTS, min_size=5, max_size=5),
     )
-    def begin(self, nr_nodes: int, memcg: bool, kmem: bool) -> None:
+    def begin(
+        self, nr_nodes: int, memcg: bool, kmem: bool, specs: Any, objects: Any
+    ) -> None:
         self.domain = Domain(
             nr_nodes=nr_nodes, memcg=memcg, kmem=kmem, stall_limit=STALL_LIMIT
         )
@@ -91,6 +69,12 @@ class DomainMachine(RuleBasedStateMachine):
         if memcg:
             self.groups.append((self.model.root, self.domain.root))
         self.last_debugfs_id = -1
+        for j in (1, 2, 1)[: 3 * memcg]:
+            self.create_group(j)
+        for i, spec in enumerate(specs):
+            self.allocate(**spec)
+            self.register(0)
+            self.fill(i, objects[i])
 
     def teardown(self) -> None:
         if hasattr(self, "domain"):
@@ -121,14 +105,7 @@ class DomainMachine(RuleBasedStateMachine):
 
     # --- shrinkers ------------------------------------------------------------
 
-    @rule(
-        seeks=st.sampled_from([0, 1, 2, 2, 3, 1000]),
-        batch=st.sampled_from([0, 0, 1, 100, 5000]),
-        flags=st.integers(0, 7),
-        policy=st.sampled_from([*POLICIES, *POLICIES, *RAISING]),
-        empty_is_known=st.booleans(),
-        refills=st.lists(st.integers(1, 3000), max_size=2),
-    )
+    @rule(**SPEC)
     @precondition(lambda self: len(self.model.allocated) < 8)
     def allocate(
         self,
@@ -189,22 +166,19 @@ class DomainMachine(RuleBasedStateMachine):
         registration.rename(name)
         model.name = name
 
-    @rule(
-        i=st.integers(0, 7), nid=st.integers(0, 1), j=st.integers(0, 7), objects=COUNTS
-    )
+    @rule(i=st.integers(0, 7), objects=COUNTS)
     @precondition(lambda self: self.open)
-    def fill(self, i: int, nid: int, j: int, objects: int) -> None:
-        """The owner puts objects into a place; and says so, as it has to."""
+    def fill(self, i: int, objects: int) -> None:
+        """The owner puts objects everywhere, a few more in each place; and says so."""
         model, registration = self.open[i % len(self.open)]
-        group, memcg = self.pick(j)
-        nid %= self.model.nr_nodes
-        root = self.model.root
-        place = nid, root.id if group is None and root else group.id if group else 0
-        for store in (model.store, registration.private_data.store):
-            store.objects[place] = objects
-        if memcg is not None and group is not None:
-            memcg.set_shrinker_bit(nid, registration)
-            self.model.set_bit(group, nid, model)
+        places = itertools.product(range(self.model.nr_nodes), self.groups)
+        for more, (nid, (group, memcg)) in enumerate(places):
+            place = nid, group.id if group else 0
+            for store in (model.store, registration.private_data.store):
+                store.objects[place] = objects + more
+            if group is not None and memcg is not None:
+                memcg.set_shrinker_bit(nid, registration)
+                self.model.set_bit(group, nid, model)
 
     # --- walks ----------------------------------------------------------------
 
@@ -396,7 +370,7 @@ class DomainMachine(RuleBasedStateMachine):
 
 
 DomainMachine.TestCase.settings = settings(
-    max_examples=100 * LONGER,
+    max_examples=150 * LONGER,
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=list(HealthCheck),

@@ -1,7 +1,7 @@
 """Five caches of very different sizes and costs under one reclaim, as a picture.
 
-    python -P benchmarks/fairness.py            # writes docs/fairness.svg
-    python -P benchmarks/fairness.py out.png    # or elsewhere
+    python benchmarks/fairness.py            # writes docs/fairness.svg
+    python benchmarks/fairness.py out.png    # or elsewhere
 
 60 passes at priority 6, then 8 at priority 3, over dicts that are watched.  Beside
 what is left of each the picture has what the formula leaves: in a pass at priority p
@@ -39,9 +39,9 @@ class Sort:
 
 
 SORTS = (
-    Sort("1,000 entries, seeks 2", 1_000, 2, None, "#7A7A7A"),
+    Sort("300 entries, seeks 2", 300, 2, None, "#7A7A7A"),
     Sort("100,000 entries, seeks 8", 100_000, 8, None, "#CC79A7"),
-    Sort("82,000 of 200 B = 4,004 pages, seeks 2", 82_000, 2, 200, "#009E73"),
+    Sort("82,000 x 200 B, seeks 2", 82_000, 2, 200, "#009E73"),
     Sort("1,000,000 entries, seeks 2", 1_000_000, 2, None, "#0072B2"),
     Sort("100,000 entries, seeks 1", 100_000, 1, None, "#D55E00"),
 )
@@ -123,7 +123,7 @@ def main() -> None:
         cells = [f"{series[n]:.1f} ({formula[n]:.1f})" for n in (30, MILD, -1)]
         rows.append((sort.about, *cells))
     for first, *others in rows:
-        print(f"{first:40}", *(f"{cell:>16}" for cell in others))
+        print(f"{first:26}", *(f"{cell:>16}" for cell in others))
     draw(found, path)
 
 

@@ -227,6 +227,15 @@ def test_weigher_and_on_evict_see_results(domain: Domain) -> None:
     assert read.cache_info().weight == 90
 
 
+def test_weigher_and_on_evict_take_one_argument(domain: Domain) -> None:
+    """What takes a key as well, as that of LruCache, is refused before it is used."""
+    with pytest.raises(TypeError, match=r"weigher is called as weigher\(result\)"):
+        cached(weigher=lambda key, value: 1, domain=domain)  # type: ignore[misc,arg-type]
+    with pytest.raises(TypeError, match=r"on_evict\(result\)"):
+        cached(on_evict=lambda key, value: 1, domain=domain)  # type: ignore[misc,arg-type]
+    cached(weigher=len, domain=domain)(str)
+
+
 def test_reclaim_forgets(domain: Domain) -> None:
     """A walk takes results; a decorated function computes them anew."""
     counted = Counted()

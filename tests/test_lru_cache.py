@@ -178,6 +178,9 @@ def test_unhashable_keys_and_copies_are_refused(domain: Domain) -> None:
         ({"maxsize": 1.5}, TypeError),
         ({"maxsize": True}, TypeError),
         ({"weigher": 3}, TypeError),
+        ({"weigher": len}, TypeError),
+        ({"weigher": lambda key, value, more: 1}, TypeError),
+        ({"on_evict": lambda key: None}, TypeError),
         ({"on_evict": "x"}, TypeError),
         ({"min_age": -1}, ValueError),
         ({"min_age": float("nan")}, ValueError),
@@ -197,6 +200,17 @@ def test_bad_arguments(arguments: dict[str, Any], error: type[Exception]) -> Non
         with pytest.raises(error):
             LruCache(**{"domain": domain, **arguments})
         assert domain.shrinkers() == ()
+
+
+def test_a_weigher_is_told_what_it_gets(domain: Domain) -> None:
+    """What cannot take a key and a value is refused at once, if it says so."""
+    with pytest.raises(TypeError, match=r"weigher\(key, value\).* len\(obj, /\)"):
+        LruCache(weigher=len, domain=domain)  # type: ignore[arg-type]
+    assert domain.shrinkers() == ()
+    # Any names, more with defaults, and what does not say what it takes.
+    LruCache(weigher=lambda _, value, more=0: 1, domain=domain)
+    LruCache(weigher=lambda *_: 1, domain=domain)
+    LruCache(weigher=max, domain=domain)
 
 
 def test_names(domain: Domain) -> None:
@@ -324,9 +338,9 @@ def test_the_most_urgent_pass_takes_what_is_in_use(domain: Domain) -> None:
     for n in range(1000):
         cache[n] = n
         cache[n]
-    # What is left is less than a batch, and put off.
-    assert domain.shrink_slab(priority=0) == 1000 - 2000 % 128
-    assert domain.shrink_slab(priority=0) == 2000 % 128
+    # What is left is less than a batch of 1000 // 64, and put off.
+    assert domain.shrink_slab(priority=0) == 1000 - 2000 % 15
+    assert domain.shrink_slab(priority=0) == 2000 % 15
     for n in range(50):
         cache[n] = n
         cache[n]
@@ -392,13 +406,22 @@ def test_a_weighing_cache_counts_pages(domain: Domain) -> None:
     assert freed == pages
 
 
+def test_a_scan_may_ask_for_everything(domain: Domain) -> None:
+    """More than there can be, and what it frees is told."""
+    cache = LruCache[int, int](weigher=lambda k, v: v, domain=domain)
+    cache.update(dict.fromkeys(range(10), PAGE_SIZE))
+    assert cache.registration.scan(2**64 - 1) == 10
+    assert cache.weight == 0
+
+
 def test_a_large_entry_counts_as_what_it_is(domain: Domain) -> None:
     """A scan says that it looked at all pages of an entry, not those asked for."""
     cache: LruCache[int, int] = LruCache(weigher=lambda k, v: v, domain=domain)
     cache[1] = cache[2] = 1000 * PAGE_SIZE
     assert domain.shrink_slab(priority=0) == 2000
-    # Two calls take all; 15 batches of the 16 that a second turn has find nothing.
-    assert cache.registration.statistics().scanned == 2000 + 15 * 128
+    # Two calls take all; the batches that a second turn has find nothing.
+    batch = 2000 // 64
+    assert cache.registration.statistics().scanned == 2000 + 2000 // batch * batch
     cache[1] = cache[2] = 1000 * PAGE_SIZE
     assert cache.registration.scan(1) == 1000
 
@@ -468,6 +491,8 @@ def test_seeks() -> None:
         *(MAX_SEEKS, MAX_SEEKS),
     ]
     assert seeks_of(0, None) == 0
+    with pytest.raises(TypeError, match="give one"):
+        seeks_of(2, 0.01)
     cache: LruCache[Any, Any] = LruCache(rebuild_seconds=0.05)
     assert cache.registration.seeks == 10
     assert cache.registration.domain is default_domain()
@@ -500,21 +525,71 @@ def test_on_evict_is_for_evictions_alone(domain: Domain) -> None:
 def test_what_on_evict_raises_is_logged(
     domain: Domain, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Nothing is lost by an eviction callback that raises, and it is counted."""
+    """Nothing is lost by an eviction callback that raises, and it is counted.
 
-    def fail(key: int, value: int) -> None:
+    The first one is logged as it is; then a line without it says how many there
+    were, at 10, 100 and so on.  Each cache begins anew, and has its name in the log.
+    """
+
+    def fail(key: int, value: Value) -> None:
         raise RuntimeError(f"no {key}")
 
-    cache: LruCache[int, int] = LruCache(2, on_evict=fail, domain=domain)
-    with caplog.at_level(logging.ERROR, logger="shrinker.cache"):
-        for n in range(4):
-            cache[n] = n
-        assert domain.shrink_slab(priority=0) == 2
-    assert [record.name for record in caplog.records] == ["shrinker.cache"] * 4
-    assert "no 0" in caplog.text
-    seen = cache.statistics()
-    assert (seen.evicted, seen.evict_errors) == (4, 4)
-    check_sound(cache)
+    first = Value()
+    alive = weakref.ref(first)
+    for name in ("thumbnails", "pages"):
+        cache: LruCache[int, Value] = LruCache(
+            2, name=name, on_evict=fail, domain=domain
+        )
+        caplog.clear()
+        with caplog.at_level(logging.ERROR, logger="shrinker.cache"):
+            cache[0] = first
+            for n in range(1, 1234):
+                cache[n] = Value()
+            assert domain.shrink_slab(priority=0) == 2
+        assert [record.name for record in caplog.records] == ["shrinker.cache"] * 4
+        first_record, *others = caplog.records
+        assert first_record.getMessage() == f"cache {name!r}: on_evict raised"
+        assert first_record.exc_info is not None
+        assert str(first_record.exc_info[1]) == "no 0"
+        assert "in fail" in caplog.text
+        assert [record.getMessage() for record in others] == [
+            f"cache {name!r}: on_evict raised, {times} times so far"
+            for times in (10, 100, 1000)
+        ]
+        assert all(record.exc_info is None for record in others)
+        seen = cache.statistics()
+        assert (seen.evicted, seen.evict_errors) == (1234, 1234)
+        check_sound(cache)
+        del first_record, others
+    assert alive() is first
+
+
+def test_each_kind_of_failure_is_logged_once(
+    domain: Domain, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A callback that always raises does not hide a key that does."""
+    broken = False
+
+    class Key(PythonKey):
+        def __hash__(self) -> int:
+            if broken:
+                raise RuntimeError("no hash")
+            return super().__hash__()
+
+        __eq__ = PythonKey.__eq__
+
+    def fail(key: object, value: object) -> None:
+        raise RuntimeError("no eviction")
+
+    cache: LruCache[Any, int] = LruCache(on_evict=fail, domain=domain)
+    cache.update({1: 1, 2: 2, Key(3): 3})
+    broken = True
+    assert domain.shrink_slab(priority=0) == 3
+    assert [record.exc_info is None for record in caplog.records] == [False, False]
+    assert "no eviction" in caplog.text
+    assert "no hash" in caplog.text
+    assert cache.statistics().evict_errors == 4
+    broken = False
 
 
 def test_callbacks_may_use_the_cache(domain: Domain) -> None:
@@ -727,10 +802,10 @@ def test_a_reclaim_may_start_inside_an_insert(domain: Domain) -> None:
 def test_caches_give_beside_others(domain: Domain) -> None:
     """A walk takes from a cache what it takes from any shrinker of that size."""
     cache: LruCache[int, int] = LruCache(domain=domain)
-    cache.update({n: n for n in range(4096)})
-    with register(domain, other := Cache(4096)):
-        domain.reclaim(1000)
-    assert len(cache) == other.objects
+    cache.update({n: n for n in range(16_384)})
+    with register(domain, other := Cache(16_384)):
+        assert domain.reclaim(4000).nr_reclaimed >= 4000
+    assert 8192 < len(cache) == other.objects
 
 
 def test_statistics(domain: Domain) -> None:

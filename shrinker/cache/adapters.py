@@ -29,9 +29,10 @@ from shrinker.values import DEFAULT_SEEKS, CountObjects, ScanObjects
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from shrinker.cache.terms import Terms
     from shrinker.control import ShrinkControl
 
-__all__ = ["Adapter", "TryLock", "adapter_for", "is_lru_function", "unwrap"]
+__all__ = ["Adapter", "TryLock", "adapter_for", "is_lru_function", "name_of", "unwrap"]
 
 # A pass makes a scan call once it has a batch together, or the whole cache.  No
 # pass ever has this much together.
@@ -40,14 +41,19 @@ _NO_ARGUMENTS: tuple[tuple[()], ...] = ((),)
 # Of a dict, keys that are taken ahead: this part of it.
 _AHEAD = 16
 _GONE = object()
+_ASYNC = (
+    "lock must not be a {}, for the reclaimer is another thread: use a threading.Lock,"
+    " and never hold it across an await"
+)
 _LruFunction = type(functools.lru_cache(len))
 
 
 class TryLock:
     """A lock that is taken without waiting, or not at all.
 
-    Raises ``TypeError`` for what has no ``acquire(blocking=False)`` and
-    ``release()``.  It is tried once, since no lock says what its ``acquire`` takes.
+    Raises ``TypeError`` for what belongs to asyncio, and for what has no
+    ``acquire(blocking=False)`` and ``release()``.  It is tried once, since no lock
+    says what its ``acquire`` takes.
     """
 
     __slots__ = ("_is_owned", "_release", "_try")
@@ -57,6 +63,8 @@ class TryLock:
         release = getattr(lock, "release", None)
         if not callable(acquire) or not callable(release):
             raise TypeError(f"lock must be a threading.Lock, not {_kind(lock)}")
+        if hasattr(lock, "__aenter__") and not hasattr(lock, "__enter__"):
+            raise TypeError(_ASYNC.format(_kind(lock)))
         self._try = functools.partial(acquire, blocking=False)
         self._release: Callable[[], object] = release
         is_owned = getattr(lock, "_is_owned", None)
@@ -73,7 +81,7 @@ class TryLock:
             ) from error
         if hasattr(got[0], "__await__"):
             got[0].close()
-            raise TypeError(f"lock must be a threading.Lock, not {_kind(lock)}")
+            raise TypeError(_ASYNC.format(_kind(lock)))
         if got[0]:
             release()
 
@@ -99,17 +107,20 @@ class Adapter:
     entry weighs; with it counts and scans are in pages.
     """
 
-    batch = 0
+    batch: int | None = None
+    """Where it does not follow the size."""
     seeks = DEFAULT_SEEKS
     thread_safe = False
 
     def __init__(
         self,
         get: Callable[[], Any],
+        terms: Terms,
         lock: TryLock | None = None,
         entry_bytes: int | None = None,
     ) -> None:
         self._get = get
+        self._terms = terms
         self._lock = lock
         self._entry_bytes = entry_bytes
 
@@ -132,7 +143,10 @@ class Adapter:
         n = self.size(x)
         if n == 0:
             return CountObjects.EMPTY
-        return n if self._entry_bytes is None else self._pages(_checked("count", n))
+        count = n if self._entry_bytes is None else self._pages(_checked("count", n))
+        if type(count) is int and count > 0:  # All else is the trampoline's affair.
+            self._terms.update(count, n)
+        return count
 
     def scan_objects(self, sc: ShrinkControl) -> ScanObjects | int:
         """Evict what is asked for; STOP where the lock is taken."""
@@ -173,10 +187,11 @@ class DictEntries(Adapter):
     def __init__(
         self,
         get: Callable[[], Any],
+        terms: Terms,
         lock: TryLock | None = None,
         entry_bytes: int | None = None,
     ) -> None:
-        super().__init__(get, lock, entry_bytes)
+        super().__init__(get, terms, lock, entry_bytes)
         self._ahead: list[Any] = []
         self._stale = True
 
@@ -231,10 +246,11 @@ class CachetoolsEntries(Adapter):
     def __init__(
         self,
         get: Callable[[], Any],
+        terms: Terms,
         lock: TryLock | None = None,
         entry_bytes: int | None = None,
     ) -> None:
-        super().__init__(get, lock, entry_bytes)
+        super().__init__(get, terms, lock, entry_bytes)
         self._len: Callable[[Any], int] = _cachetools_cache().__len__
 
     def size(self, x: Any) -> int:
@@ -321,15 +337,29 @@ def is_lru_function(x: object) -> bool:
 def unwrap(x: Any) -> tuple[Any, Any]:
     """Return the cache behind ``x`` and the lock that it comes with, or None.
 
-    A method knows its function, and what ``cachetools.cached`` has decorated its
-    cache and its lock.
+    A method knows its function, and what ``cachetools`` has decorated its cache and
+    its lock.  Raises ``TypeError`` for what ``cachetools.cachedmethod`` has decorated,
+    where that does not say whose cache is meant.
     """
     function = getattr(x, "__func__", x)
     if is_lru_function(function):
         return function, None
     if callable(function) and hasattr(function, "cache_lock"):
-        return getattr(function, "cache", None), function.cache_lock
-    return x, None
+        cache, lock = getattr(function, "cache", None), function.cache_lock
+        if not callable(cache):
+            return cache, lock
+        # Up to cachetools 6, a function from an object to its cache.
+    elif not type(x).__module__.startswith("cachetools.") or not callable(x):
+        return x, None
+    raise TypeError(
+        f"{name_of(x)} is under cachetools.cachedmethod, and each object has a cache"
+        " of its own: watch that, as in watch(self.cache, lock=self.lock)"
+    )
+
+
+def name_of(x: Any) -> str:
+    """Return the name of a function, of all else that of its type."""
+    return str(getattr(x, "__qualname__", type(x).__qualname__))
 
 
 def _cachetools_cache() -> Any:

@@ -21,7 +21,7 @@ from typing import (
     overload,
 )
 
-from shrinker.cache.lru import LruCache
+from shrinker.cache.lru import LruCache, check_takes
 from shrinker.errors import ShrinkerError
 
 if TYPE_CHECKING:
@@ -147,9 +147,8 @@ def cached(
         make = _remember_async if _is_async(function) else _remember
         return _finish(make(function, cache, typed), function, cache)
 
-    for what, value in (("weigher", weigher), ("on_evict", on_evict)):
-        if value is not None and not callable(value):
-            raise TypeError(f"{what} must be callable, not {type(value).__name__}")
+    check_takes("weigher", weigher, "result")
+    check_takes("on_evict", on_evict, "result")
     return decorate if function is None else decorate(function)
 
 

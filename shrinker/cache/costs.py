@@ -12,7 +12,7 @@ import math
 from shrinker.errors import check_int
 from shrinker.values import DEFAULT_SEEKS
 
-__all__ = ["MAX_SEEKS", "SECONDS_PER_SEEK", "check_seconds", "seeks_of"]
+__all__ = ["MAX_SEEKS", "SECONDS_PER_SEEK", "check_seconds", "seeks_for", "seeks_of"]
 
 SECONDS_PER_SEEK = 0.005
 """What one of the kernel's seeks is taken to cost."""
@@ -24,7 +24,8 @@ def seeks_of(seeks: int | None, rebuild_seconds: float | None) -> int:
     """Return the ``seeks`` of a cache of which one of the two may be known.
 
     ``rebuild_seconds`` is what it takes to make one entry anew.  It is rounded to
-    seeks of 5 ms, at least 1 and at most 128.  ``seeks`` is taken as it is, 0 to
+    seeks of 5 ms, at least 1 and at most 128; ``Terms`` divides it by the pages of
+    an entry where pages are counted.  ``seeks`` is taken as it is, 0 to
     2**31 - 1, where 0 means cheap to rebuild: half of the cache is asked for in
     every pass.  With neither it is the kernel's default, 2.
     """
@@ -34,7 +35,11 @@ def seeks_of(seeks: int | None, rebuild_seconds: float | None) -> int:
         return check_int("seeks", seeks, 0, 2**31 - 1)
     if seeks is not None:
         raise TypeError("seeks and rebuild_seconds are the same thing: give one")
-    seconds = check_seconds("rebuild_seconds", rebuild_seconds)
+    return seeks_for(check_seconds("rebuild_seconds", rebuild_seconds))
+
+
+def seeks_for(seconds: float) -> int:
+    """Return the seeks of what takes so many seconds, 0 or more, to rebuild."""
     return round(min(max(seconds / SECONDS_PER_SEEK, 1), MAX_SEEKS))
 
 

@@ -15,21 +15,23 @@ is marked, it loses the mark and goes to the tail instead.
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import sys
 from collections.abc import ItemsView, MutableMapping, ValuesView
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from shrinker._memory import NotCopied
 from shrinker.builder import ShrinkerBuilder, ShrinkerRegistration
-from shrinker.cache.costs import check_seconds, seeks_of
+from shrinker.cache.costs import check_seconds
 from shrinker.cache.store import GONE, MAX_WEIGHT, Store
+from shrinker.cache.terms import Terms
 from shrinker.domain import Domain, default_domain
 from shrinker.errors import check_int
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["CacheStatistics", "LruCache"]
+__all__ = ["CacheStatistics", "LruCache", "check_takes"]
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -73,15 +75,18 @@ class LruCache(NotCopied, MutableMapping[K, V]):
     which are taken for a page each.  What it raises comes out of the set, and
     nothing has changed then.
 
-    ``rebuild_seconds`` is what it takes to make one entry anew, ``seeks`` the same
-    as the kernel says it (``shrinker.cache.costs``); one of them, or neither.
+    ``rebuild_seconds`` is what it takes to make one entry anew.  From it each count
+    makes the shrinker's ``seeks``, which with a weigher are those of a page: the
+    larger the entries, the cheaper.  Or ``seeks`` are given, of an entry or a page,
+    and stay as they are.  One of them, or neither.
 
     ``min_age``: scans leave entries alone that were set less than so many seconds
     ago; ``maxsize`` does not.
 
     ``on_evict(key, value)`` is called after an entry was evicted (not where the user
     deletes or overwrites it), by whoever evicts, with no lock held.  What it raises
-    is counted, and goes to the log ``shrinker.cache``.
+    is counted; the first goes to the log ``shrinker.cache``, and the count at 10, 100,
+    1,000 and so on.
 
     Making room for an entry puts up to 8 entries that were used to the tail, and
     then evicts also those; a scan gives a second chance to all.  While
@@ -118,15 +123,14 @@ class LruCache(NotCopied, MutableMapping[K, V]):
     ) -> None:
         if maxsize is not None:
             check_int("maxsize", maxsize, 0, MAX_WEIGHT)
-        _check_callable("weigher", weigher)
-        _check_callable("on_evict", on_evict)
+        check_takes("weigher", weigher, "key", "value")
+        check_takes("on_evict", on_evict, "key", "value")
         min_age = check_seconds("min_age", min_age)
-        seeks = seeks_of(seeks, rebuild_seconds)
         domain = default_domain() if domain is None else domain
-        builder = ShrinkerBuilder(
-            _caller() if name is None else name, domain=domain
-        ).set_seeks(seeks)
-        store = Store(domain._growth, maxsize, weigher, min_age, on_evict)
+        name = _caller() if name is None else name
+        builder = ShrinkerBuilder(name, domain=domain)
+        terms = Terms(builder, seeks, rebuild_seconds)
+        store = Store(name, domain._growth, terms, maxsize, weigher, min_age, on_evict)
         self._hits = self._misses = 0
         self._store = store
         self._entries = store.entries
@@ -338,9 +342,27 @@ class _Values(ValuesView[V]):
         return any(own is value or own == value for own in self)
 
 
-def _check_callable(name: str, value: object) -> None:
-    if value is not None and not callable(value):
+def check_takes(name: str, value: object, *arguments: str) -> None:
+    """Raise ``TypeError`` for what is not None and cannot be called like that.
+
+    As far as it can be told: some functions of C do not say what they take.
+    """
+    if value is None:
+        return
+    if not callable(value):
         raise TypeError(f"{name} must be callable, not {type(value).__name__}")
+    try:
+        signature = inspect.signature(value)
+    except (TypeError, ValueError):
+        return
+    try:
+        signature.bind(*arguments)
+    except TypeError as error:
+        of = getattr(value, "__qualname__", type(value).__qualname__)
+        raise TypeError(
+            f"{name} is called as {name}({', '.join(arguments)}), which {of}{signature}"
+            f" does not allow: {error}"
+        ) from None
 
 
 def _caller() -> str:

@@ -48,6 +48,7 @@ from shrinker.values import ULONG_MAX, CountObjects
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from shrinker.cache.terms import Terms
     from shrinker.control import ShrinkControl
     from shrinker.growth import Growth
 
@@ -108,21 +109,26 @@ class Store:
         "entries",
         "errors",
         "evicted",
+        "failures",
         "generation",
         "growth",
         "growth_unit",
         "maxsize",
         "min_age",
+        "name",
         "on_evict",
         "order",
         "page",
+        "terms",
         "weigher",
         "weight",
     )
 
     def __init__(
         self,
+        name: str,
         growth: Growth,
+        terms: Terms,
         maxsize: int | None,
         weigher: Callable[[Any, Any], int] | None,
         min_age: float,
@@ -135,10 +141,14 @@ class Store:
         """Empty entries in ``order``."""
         self.evicted = 0
         self.errors = 0
+        self.failures: dict[str, int] = {}
+        """The same by what has failed."""
         self.generation = 0
         """How often it was cleared."""
         self.closed = False
+        self.name = name
         self.growth = growth
+        self.terms = terms
         self.maxsize = _ALL if maxsize is None else maxsize
         self.weigher = weigher
         self.min_age = min_age
@@ -153,7 +163,11 @@ class Store:
 
     def count_objects(self, _: ShrinkControl) -> CountObjects | int:
         """Return the weight in pages, or the number of entries."""
-        return -(-self.weight // self.page) or CountObjects.EMPTY
+        count = -(-self.weight // self.page)
+        if count == 0:
+            return CountObjects.EMPTY
+        self.terms.update(count, len(self.entries))
+        return count
 
     def scan_objects(self, sc: ShrinkControl) -> int:
         """Evict the oldest entries, and give those in use a second chance.
@@ -302,6 +316,8 @@ class Store:
                 try:
                     if key in entries and entries[key] is entry:
                         del entries[key]
+                except KeyError:  # Not a row, with this key.
+                    pass
                 except Exception as error:  # noqa: BLE001 - somebody else's key
                     self._failed("a key could not be looked up to be cleared", error)
             key = value = None  # noqa: F841 - kept till here
@@ -375,10 +391,12 @@ class Store:
         Looks at entries that weigh ``budget`` and a bit, ``steps`` at most.  Up to
         ``spare`` entries that were used lose their mark and go to the tail; so do
         those set after ``before``, and ``keep``.  Returns the weight freed, the
-        pages freed and the weight of the entries looked at.
+        pages freed (for a scan, whose ``limit`` is negative) and the weight of the
+        entries looked at.
         """
         entries, order, page = self.entries, self.order, self.page
         keeps = _KEEPS
+        counted = limit < 0  # By a scan.
         freed = pages = looked = 0
         while self.weight > limit and looked < budget and steps:
             steps -= 1
@@ -415,8 +433,9 @@ class Store:
             weight = entry.weight
             total = self.weight
             self.weight = total - weight
-            # Differences of what is counted, so that they add up to it.
-            pages += -(-total // page) + (weight - total) // page
+            if counted:
+                # Differences of what is counted, so that they add up to it.
+                pages += -(-total // page) + (weight - total) // page
             freed += weight
             looked += weight
             self.evicted += 1
@@ -429,6 +448,7 @@ class Store:
                 self._failed("a key could not be looked up to be evicted", error)
             if self.on_evict is not None:
                 self._tell(key, value)
+        entry = key = value = None  # A logged traceback may keep this frame.
         return freed, pages, looked
 
     def _compact(self) -> None:
@@ -471,7 +491,19 @@ class Store:
             _nested.depth = depth
 
     def _failed(self, what: str, error: Exception) -> None:
+        """Count what somebody else's code raised; log the first, then ever fewer."""
         import logging  # noqa: PLC0415 - hardly ever needed
 
+        failures = self.failures
+        # A row without calls.
         self.errors += 1
-        logging.getLogger("shrinker.cache").error("%s", what, exc_info=error)
+        try:
+            times = failures[what] + 1
+        except KeyError:
+            times = 1
+        failures[what] = times
+        log = logging.getLogger("shrinker.cache")
+        if times == 1:
+            log.error("cache %r: %s", self.name, what, exc_info=error)
+        elif str(times).strip("0") == "1":  # 10, 100, 1,000 ...
+            log.error("cache %r: %s, %d times so far", self.name, what, times)

@@ -18,9 +18,11 @@ from shrinker.cache.adapters import (
     Adapter,
     TryLock,
     adapter_for,
+    name_of,
     unwrap,
 )
 from shrinker.cache.lru import LruCache
+from shrinker.cache.terms import Terms
 from shrinker.domain import Domain, default_domain
 from shrinker.errors import ShrinkerError, check_int
 
@@ -88,6 +90,7 @@ def watch(
     lock: Any = None,
     name: str | None = None,
     seeks: int | None = None,
+    rebuild_seconds: float | None = None,
     entry_bytes: int | None = None,
     count: Callable[[], int] | None = None,
     evict: Callable[[int], int] | None = None,
@@ -112,9 +115,11 @@ def watch(
     three kinds need it; the others may have one, and then it is held around
     ``evict``.  It is never waited for.  An RLock is not entered again.
 
-    ``seeks`` is what it costs to rebuild an entry, 2 by default (4 for
-    ``lru_cache``).  ``entry_bytes`` is what an entry weighs on average; then counts
-    and scans are in pages of 4 KiB, as those of caches that weigh their entries.
+    ``entry_bytes`` is what an entry weighs on average; then counts and scans are in
+    pages of 4 KiB, as those of caches that weigh their entries.
+    ``rebuild_seconds`` is what it takes to make an entry anew, as for ``LruCache``;
+    or ``seeks`` says it of an entry, with ``entry_bytes`` of a page.  With neither
+    they are 2 (4 for ``lru_cache``, which is cleared in a later pass with more).
     ``name`` is the shrinker's, by default the type's or the function's.
 
     The watch lasts until ``close()`` of the result or of the domain.  It keeps what
@@ -130,24 +135,25 @@ def watch(
         raise TypeError(f"domain must be a Domain, not {type(domain).__name__}")
     if entry_bytes is not None:
         check_int("entry_bytes", entry_bytes, 1, _MAX_ENTRY_BYTES)
+    given = x
     if count is None and evict is None:
-        name = _name(x) if name is None else name
+        if x is None:
+            raise TypeError("give a cache to watch, or both count= and evict=")
+        name = name_of(x) if name is None else name
         x, its_lock = unwrap(x)
         lock = its_lock if lock is None else lock
     else:
-        name = _name(evict) if name is None else name
         x = _Pair.of(x, count, evict)
+        name = name_of(evict) if name is None else name
     kind = _kind(x)
     if lock is None and not kind.thread_safe:
-        raise TypeError(
-            f"a {type(x).__name__} needs lock=: the lock that everybody holds who uses"
-            " it.  Without it entries would go between their `if key in cache` and"
-            " their `cache[key]`"
-        )
+        raise TypeError(_no_lock(x, given))
     try_lock = None if lock is None else TryLock(lock)
+    if seeks is None and rebuild_seconds is None:
+        seeks = kind.seeks
     builder = ShrinkerBuilder(name, domain=domain)
-    builder.set_seeks(kind.seeks if seeks is None else seeks).set_batch(kind.batch)
-    adapter = kind(_get(x, domain), try_lock, entry_bytes)
+    terms = Terms(builder, seeks, rebuild_seconds, batch=kind.batch)
+    adapter = kind(_get(x, domain), terms, try_lock, entry_bytes)
     return Watched._of(_register(builder, adapter, id(x)))
 
 
@@ -164,6 +170,8 @@ class _Pair:
     def of(cls, x: object, count: Any, evict: Any) -> Self:
         if x is not None:
             raise TypeError("give either an object or count= and evict=, not both")
+        if count is None or evict is None:
+            raise TypeError("give both count= and evict=")
         for what, function in (("count", count), ("evict", evict)):
             if not callable(function):
                 raise TypeError(f"{what} must be callable, not {function!r}")
@@ -228,5 +236,17 @@ def _kind(x: Any) -> type[Adapter]:
     return kind
 
 
-def _name(x: object) -> str:
-    return str(getattr(x, "__qualname__", type(x).__qualname__))
+def _no_lock(x: Any, given: Any) -> str:
+    why = (
+        "Without it entries would go between their `if key in cache` and their"
+        " `cache[key]`"
+    )
+    if given is not x:
+        return (
+            f"{name_of(given)} was decorated by cachetools without a lock: say"
+            f" cached(..., lock=...).  {why}"
+        )
+    return (
+        f"a {type(x).__name__} needs lock=: the lock that everybody holds who uses"
+        f" it.  {why}"
+    )

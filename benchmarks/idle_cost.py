@@ -3,8 +3,8 @@
     python benchmarks/idle_cost.py [--seconds 30] [--limit MIB] [--no-source]
 
 The process starts a ``shrinker.pressure.Reclaimer`` with its defaults, fills some
-memory so that there is something to look at, and sleeps.  What it used of a core meanwhile is
-measured by getrusage, in kernel and user mode; the same without a reclaimer is
+memory so that there is something to look at, and sleeps.  What it used of a core
+meanwhile is measured by getrusage, in kernel and user mode; the same without a reclaimer is
 subtracted.  ``--limit`` runs it in a memory cgroup of version 1 with that limit, where
 usage thresholds take the timer's place (needs root).
 """

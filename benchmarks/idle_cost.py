@@ -4,9 +4,9 @@
 
 The process starts a ``shrinker.pressure.Reclaimer`` with its defaults, fills some
 memory so that there is something to look at, and sleeps.  What it used of a core
-meanwhile is measured by getrusage, in kernel and user mode; the same without a reclaimer is
-subtracted.  ``--limit`` runs it in a memory cgroup of version 1 with that limit, where
-usage thresholds take the timer's place (needs root).
+meanwhile is measured by getrusage, in kernel and user mode; the same without a
+reclaimer is subtracted.  ``--limit`` runs it in a memory cgroup of version 1 with that
+limit, where usage thresholds take the timer's place (needs root).
 """
 
 from __future__ import annotations

@@ -12,12 +12,14 @@ import errno
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from shrinker.pressure import memory_events
+from shrinker.cache import LruCache
+from shrinker.pressure import Reclaimer, memory_events
 from shrinker.pressure.auto import auto
 from shrinker.pressure.cgroups import find_cgroups
 from shrinker.pressure.memory import Memory
@@ -29,6 +31,8 @@ from shrinker.pressure.thresholds import UsageThreshold
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from shrinker import Domain
 
 MIB = 1 << 20
 LONG = 30.0  # Seconds; for what the kernel does within 3.
@@ -298,6 +302,20 @@ class TestPsi:
             assert event.source == "PSI /proc/pressure/memory"
             assert event.detail.startswith("some: ")
             assert asyncio.run(main()).startswith("some: ")
+
+    def test_a_reclaimer_hears_it(self, big_file: Path, domain: Domain) -> None:
+        """What a child suffers makes a cache of this process give back."""
+        given = threading.Event()
+        cache: LruCache[int, int] = LruCache(
+            on_evict=lambda *_: given.set(), domain=domain
+        )
+        cache.update((n, n) for n in range(10_000))
+        with psi() as source, limited() as directory:
+            reclaimer = Reclaimer(domain, source=source)
+            with reclaimer, running(THRASH, big_file, directory):
+                assert given.wait(LONG)
+            heard = [v for v in reclaimer.history() if "stalled" in v.reason]
+        assert any(verdict.freed for verdict in heard)
 
     def test_systemd_with_a_psi_file(self, big_file: Path) -> None:
         """As systemd does it, with a regular file: armed by what is written to it."""

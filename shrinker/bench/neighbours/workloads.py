@@ -58,7 +58,8 @@ def python_domain(batch: int = 0) -> Iterator[Domain]:
             for _ in range(_SHRINKERS)
         ]
         yield domain
-        del kept
+        for registration in kept:
+            registration.close()
 
 
 class NeighboursScenario:

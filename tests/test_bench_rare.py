@@ -41,6 +41,7 @@ def test_nothing_to_plot_or_print() -> None:
         name="a row",
         old=1.0,
         new=2.0,
+        unit="second",
         significant=True,
         relative=None,
         relative_significant=False,

@@ -9,7 +9,7 @@ import pickle
 import signal
 import sys
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests_support import Cache, Scripted, raiser, register
@@ -27,6 +27,9 @@ from shrinker import (
     run_pass,
 )
 from shrinker._ffi import lib
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def test_others_get_their_turn(domain: Domain) -> None:
@@ -208,6 +211,15 @@ def test_interrupt_beside_errors(domain: Domain) -> None:
     interrupting.close()
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """SIGINT raises, also where the tests were started in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_signal_during_a_walk(domain: Domain) -> None:
     """A real SIGINT in a callback comes out as KeyboardInterrupt."""
 

@@ -62,7 +62,6 @@ wheel: dist/built
 .PHONY: test
 test: $(VENV)/installed lint types test-c example-c
 	$(call PYTEST,$(BIN)/pytest,$(PYTEST_OPTIONS))
-	$(MAKE) coverage
 
 .PHONY: lint
 lint: $(VENV)/tools

@@ -8,6 +8,8 @@ import os
 import pytest
 from processes_support import run
 
+pytestmark = pytest.mark.untraced
+
 FORKS = 20 * int(os.environ.get("SHRINKER_STRESS_SECONDS", "1"))
 
 THREADS = """

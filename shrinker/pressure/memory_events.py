@@ -19,16 +19,14 @@ from typing import TYPE_CHECKING, Self
 from shrinker.errors import ShrinkerError
 from shrinker.pressure.cgroups import own_cgroups
 from shrinker.pressure.kernel_file import file_error, watch_priority
+from shrinker.pressure.priority_file import PriorityFile
 from shrinker.pressure.source import (
     PressureEvent,
-    PressureSource,
     SourceGone,
     check_path,
 )
 
 if TYPE_CHECKING:
-    import select
-
     from shrinker.pressure.cgroups import Cgroups
 
 __all__ = ["CHECK_SECONDS", "MemoryEvents"]
@@ -37,13 +35,11 @@ CHECK_SECONDS = 10.0
 """How long a group may be gone before that is noticed."""
 
 
-class MemoryEvents(PressureSource):
+class MemoryEvents(PriorityFile):
     """Tells when a counter in ``memory.events`` or ``memory.events.local`` grows."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = check_path("path", path)
-        self._descriptor = -1
-        self._epoll: select.epoll | None = None
         self._counters: dict[str, int] = {}
         self._next = 0.0
         self.name = self._path
@@ -79,24 +75,6 @@ class MemoryEvents(PressureSource):
                     error, "the file announces no changes; none of a cgroup", self._path
                 ) from error
             raise
-
-    def close(self) -> None:
-        """Close the file; see ``PressureSource``."""
-        epoll, self._epoll = self._epoll, None
-        if epoll is not None:
-            epoll.close()
-        descriptor, self._descriptor = self._descriptor, -1
-        if descriptor >= 0:
-            os.close(descriptor)
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it listens."""
-        return self._epoll is not None
-
-    def fileno(self) -> int | None:
-        """Return an epoll around the file."""
-        return None if self._epoll is None else self._epoll.fileno()
 
     def due(self) -> float | None:
         """Return when to see whether the group is still there."""

@@ -26,9 +26,9 @@ from typing import TYPE_CHECKING, Literal, Self
 from shrinker.errors import ShrinkerError
 from shrinker.pressure.cgroups import own_cgroups
 from shrinker.pressure.kernel_file import file_error, watch_priority
+from shrinker.pressure.priority_file import PriorityFile
 from shrinker.pressure.source import (
     PressureEvent,
-    PressureSource,
     SourceGone,
     check_path,
 )
@@ -51,7 +51,7 @@ _ADVICE = {
 }
 
 
-class PsiTrigger(PressureSource):
+class PsiTrigger(PriorityFile):
     """Tells when tasks stalled ``stall`` seconds within ``window`` seconds.
 
     Raises ``ValueError`` unless ``window`` is 0.5 to 10 and ``stall`` is more than 0
@@ -79,8 +79,6 @@ class PsiTrigger(PressureSource):
         self._kind = kind
         self._stall_us = max(1, round(stall * 1_000_000))
         self._window_us = round(window * 1_000_000)
-        self._descriptor = -1
-        self._epoll: select.epoll | None = None
         self._total = 0
         self.name = f"PSI {self._path}"
 
@@ -130,24 +128,6 @@ class PsiTrigger(PressureSource):
         trigger = f"{self._kind} {self._stall_us} {self._window_us}\0"
         os.write(self._descriptor, trigger.encode("ascii"))
         self._epoll = watch_priority(self._descriptor)
-
-    def close(self) -> None:
-        """Drop the trigger; see ``PressureSource``."""
-        epoll, self._epoll = self._epoll, None
-        if epoll is not None:
-            epoll.close()
-        descriptor, self._descriptor = self._descriptor, -1
-        if descriptor >= 0:
-            os.close(descriptor)
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it listens."""
-        return self._epoll is not None
-
-    def fileno(self) -> int | None:
-        """Return an epoll around the file."""
-        return None if self._epoll is None else self._epoll.fileno()
 
     def read(self) -> PressureEvent | None:
         """Return how long tasks stalled; see ``PressureSource``."""

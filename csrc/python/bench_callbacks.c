@@ -145,7 +145,7 @@ uint64_t bench_pass(struct shrinker *shrinker, int priority, bool reset,
 		return 0;
 	if (walk_to(walk, shrinker)) {
 		walk_change_host(walk, host_of(shrinker));
-		for (; passes && !walk->stop; passes--) {
+		for (; passes; passes--) {
 			struct shrink_control sc = { .gfp_mask = GFP_KERNEL };
 
 			if (reset)

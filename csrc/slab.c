@@ -166,15 +166,16 @@ bool reclaim_scan_again(struct reclaim_scan_calls *calls, unsigned long freed)
 }
 
 /*
- * The pass behind its count, for which @delta was worked out.  Not inline: it
- * wants all registers for itself.
+ * The pass behind its count.  Not inline: it wants all registers for itself.  What
+ * was worked out to find out that there is something to scan is worked out again:
+ * to keep it would take registers from passes that find out that there is not.
  */
 static __attribute__((noinline)) unsigned long
 pass_with_scans(struct walker *walk, struct shrink_control *sc,
-		struct shrinker *shrinker, int priority, int64_t freeable,
-		uint64_t delta)
+		struct shrinker *shrinker, int priority, int64_t freeable)
 {
 	_Atomic(int64_t) *counter = deferred_counter(shrinker, sc);
+	uint64_t delta = scan_delta(freeable, priority, shrinker->seeks);
 	const struct reclaim_host *host = host_of(shrinker);
 	struct reclaim_scan_calls calls = {
 		.walk = walk,
@@ -242,8 +243,7 @@ pass(struct walker *walk, struct shrink_control *sc, struct shrinker *shrinker,
 		     is_traced(walk) ||
 		     !swap_deferred(counter, nr,
 				    scan_deferred(nr, delta, 0, freeable))))
-		return pass_with_scans(walk, sc, shrinker, priority, freeable,
-				       delta);
+		return pass_with_scans(walk, sc, shrinker, priority, freeable);
 	count_pass(walk, shrinker, 0, 0, 0);
 	return 0;
 }

@@ -35,9 +35,7 @@ HEADERS = (
 # What the core calls in Python (csrc/python/python_host.c).
 CALLBACKS = """
 extern "Python+C" {
-    bool shrinker_py_aim(int, unsigned long);
-    unsigned long shrinker_py_count(int, unsigned long);
-    void shrinker_py_scan(int);
+    void shrinker_py_run(int, unsigned long, bool);
     unsigned long shrinker_py_pass_scan(
         unsigned long, unsigned long, unsigned long *);
 }

@@ -61,7 +61,7 @@ def call_back(peer: Peer, asked: Asked, built: Path) -> int:
     """Make one pass with a batch of 10; return its callbacks but those that stopped."""
     attached = Attached(peer, asked, 10, built)
     try:
-        attached.run(1)
+        attached.walk(1)
         return asked.counts + attached.scan_calls()
     finally:
         attached.close()
@@ -75,9 +75,9 @@ def test_every_way_makes_the_same_calls(
     peer: Peer, results: Results, built: Path
 ) -> None:
     """A count and eight scans a pass, of the benchmark's own caches."""
-    attached = Attached(peer, cache(results), results.batch, built)
-    assert attached.run(3) == 3 * SCANS * results.batch
-    assert attached.scan_calls() == 3 * SCANS
+    attached = Attached(peer, cache(results), results.batch, built, 2)
+    assert attached.walk(3) == 2 * 3 * SCANS * results.batch
+    assert attached.scan_calls() == 2 * 3 * SCANS
     attached.close()
 
 

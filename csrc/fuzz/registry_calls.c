@@ -28,14 +28,18 @@ static bool may_stay(uintptr_t *state)
 }
 
 /* The model knows nothing of it: a pass is the same whoever makes its calls. */
-static void scan(struct shrinker *shrinker, struct shrink_control *sc,
-		 struct reclaim_scan_calls *calls)
+static void run(struct shrinker *shrinker, struct shrink_control *sc,
+		struct reclaim_calls *calls)
 {
-	while (reclaim_scan_again(calls, shrinker->scan_objects(shrinker, sc)))
-		;
+	do {
+		unsigned long ret = shrinker->count_objects(shrinker, sc);
+
+		while (reclaim_called(calls, ret))
+			ret = shrinker->scan_objects(shrinker, sc);
+	} while ((shrinker = reclaim_next(calls)));
 }
 
-const struct reclaim_host host = { enter, leave, may_stay, scan };
+const struct reclaim_host host = { enter, leave, may_stay, run };
 
 /* --- frames --------------------------------------------------------------- */
 

@@ -833,26 +833,36 @@ static void hosts_are_left_for_locks(void)
 	reclaim_domain_put(host_domain);
 }
 
-/* Scan calls that the host makes; it does not account for the last of them. */
+/* Calls that the host makes in one run; it does not tell of the last of them. */
 static unsigned long host_calls;
 
-static void host_scan(struct shrinker *shrinker, struct shrink_control *sc,
-		      struct reclaim_scan_calls *calls)
+static void host_run(struct shrinker *shrinker, struct shrink_control *sc,
+		     struct reclaim_calls *calls)
 {
-	unsigned long made = 0, ret;
+	unsigned long made = 0;
 
 	CHECK_EQ(hosts_inside, 1);
-	log_append(host_log, 's');
-	do
-		ret = shrinker->scan_objects(shrinker, sc);
-	while (++made < host_calls && reclaim_scan_again(calls, ret));
+	log_append(host_log, '<');
+	CHECK(!reclaim_next(calls));
+	do {
+		unsigned long ret;
+
+		CHECK_EQ(sc->nr_to_scan | sc->nr_scanned, 0);
+		ret = shrinker->count_objects(shrinker, sc);
+		while (++made != host_calls && reclaim_called(calls, ret))
+			ret = shrinker->scan_objects(shrinker, sc);
+		if (made >= host_calls)
+			break;
+		CHECK(!reclaim_called(calls, 7));
+	} while ((shrinker = reclaim_next(calls)));
+	log_append(host_log, '>');
 }
 
-static const struct reclaim_host scanning_host = {
+static const struct reclaim_host running_host = {
 	.enter = host_enter,
 	.leave = host_leave,
 	.may_stay = host_may_stay,
-	.scan = host_scan,
+	.run = host_run,
 };
 
 /* What a walk at priority 0 over one cache of 1,000 objects has left behind. */
@@ -925,9 +935,8 @@ static void leave_in_the_third(struct cache *cache, struct shrink_control *sc)
 		shrinker_unregister(cache->shrinker, false);
 }
 
-/* A pass is the same whoever makes its scan calls; what the host does not account
- * for has not been. */
-static void a_host_may_make_the_scan_calls(void)
+/* A pass is the same whoever makes its calls. */
+static void a_host_may_make_the_calls(void)
 {
 	const cache_hook hooks[] = { NULL,
 				     half_of_it,
@@ -941,10 +950,10 @@ static void a_host_may_make_the_scan_calls(void)
 	host_calls = ~0UL;
 	for (i = 0; i < sizeof(hooks) / sizeof(hooks[0]); i++) {
 		struct outcome here = outcome_of_walk(NULL, hooks[i]);
-		struct outcome there = outcome_of_walk(&scanning_host, hooks[i]);
+		struct outcome there = outcome_of_walk(&running_host, hooks[i]);
 		int event;
 
-		CHECK_TEXT(host_log, "(s)");
+		CHECK_TEXT(host_log, "(<>)");
 		CHECK_EQ(here.scans, scans[i]);
 		CHECK_EQ(there.scans, here.scans);
 		CHECK_EQ(there.deferred, here.deferred);
@@ -962,10 +971,89 @@ static void a_host_may_make_the_scan_calls(void)
 				 here.events[event].retval);
 		}
 	}
+}
 
-	host_calls = 3;
-	CHECK_EQ(outcome_of_walk(&scanning_host, NULL).statistics.scan_calls, 2);
-	CHECK_EQ(outcome_of_walk(&scanning_host, NULL).deferred, 2000 - 2 * 128);
+/* What the host does not tell of was 0 or SHRINK_STOP, and deferred work is kept. */
+static void a_host_may_leave_anywhere(void)
+{
+	struct outcome outcome;
+
+	host_calls = 1;
+	outcome = outcome_of_walk(&running_host, NULL);
+	CHECK_EQ(outcome.statistics.passes, 0);
+	CHECK_EQ(outcome.deferred, 0);
+	CHECK_EQ(outcome.traced, 0);
+
+	host_calls = 4;
+	outcome = outcome_of_walk(&running_host, NULL);
+	CHECK_EQ(outcome.scans, 3);
+	CHECK_EQ(outcome.statistics.passes, 1);
+	CHECK_EQ(outcome.statistics.scan_calls, 2);
+	CHECK_EQ(outcome.deferred, 2000 - 2 * 128);
+	CHECK_EQ(outcome.traced, 2);
+}
+
+static void free_the_one_before(struct cache *cache, struct shrink_control *sc)
+{
+	struct cache *before = cache->arg;
+
+	(void)sc;
+	if (before->shrinker)
+		cache_close(before);
+}
+
+/*
+ * Registers a shrinker for each letter of @kinds: r is of the running host, n and
+ * h as for walk_with_hosts(); R frees the one before it.  Returns the log of a walk.
+ */
+static const char *walk_with_runs(const char *kinds, bool lets_stay)
+{
+	struct reclaim_domain *domain = domain_new(1);
+	struct cache cache[8];
+	int i;
+
+	host_domain = domain_new(1);
+	host_lets_stay = lets_stay;
+	host_log[0] = '\0';
+	for (i = 0; kinds[i]; i++) {
+		cache_prepare(&cache[i], domain, 0, kinds[i], 10);
+		cache[i].log = host_log;
+		if (kinds[i] != 'n')
+			shrinker_set_host(cache[i].shrinker,
+					  kinds[i] == 'h' ? &host :
+							    &running_host);
+		if (kinds[i] == 'R') {
+			cache[i].on_count = free_the_one_before;
+			cache[i].arg = &cache[i - 1];
+		}
+		shrinker_register(cache[i].shrinker);
+	}
+	walk(domain, 0);
+	CHECK_EQ(hosts_inside, 0);
+	CHECK_EQ(reclaim_domain_nr_lingering(domain), 0);
+	while (i--)
+		if (cache[i].shrinker)
+			cache_close(&cache[i]);
+	reclaim_domain_put(domain);
+	reclaim_domain_put(host_domain);
+	return host_log;
+}
+
+/* A run goes over shrinkers of its host that follow each other, and no further. */
+static void a_host_goes_on_to_its_own(void)
+{
+	host_calls = ~0UL;
+	CHECK_TEXT(walk_with_runs("rrr", true), "(<rrr>)");
+	CHECK_TEXT(walk_with_runs("rrnrnnr", true), "(<rr>?n<r>?n?n<r>)");
+	CHECK_TEXT(walk_with_runs("nrrnr", false), "n(<rr>?)n(<r>)");
+	CHECK_TEXT(walk_with_runs("rhr", true), "(<r>)(h)(<r>)");
+	/* Each in a run of its own where the host makes two calls in one. */
+	host_calls = 2;
+	CHECK_TEXT(walk_with_runs("rrr", true), "(<r><r><r>)");
+	/* Freed behind the walk, and under its feet. */
+	host_calls = ~0UL;
+	CHECK_TEXT(walk_with_runs("rrRr", true), "(<rrRr>)");
+	CHECK_TEXT(walk_with_runs("nRr", true), "n(<Rr>)");
 }
 
 /* --- stopping a walk ------------------------------------------------------ */
@@ -1035,7 +1123,9 @@ int main(void)
 	RUN(hosts_are_entered_once);
 	RUN(hosts_around_other_reclaim);
 	RUN(hosts_are_left_for_locks);
-	RUN(a_host_may_make_the_scan_calls);
+	RUN(a_host_may_make_the_calls);
+	RUN(a_host_may_leave_anywhere);
+	RUN(a_host_goes_on_to_its_own);
 	RUN(a_callback_can_stop_the_walk);
 	return checks_report("test_slab");
 }

@@ -31,55 +31,61 @@ _SIGNATURE = "unsigned long(struct shrinker *, struct shrink_control *)"
 _STOP = ScanObjects.STOP.value
 _SHORT = 2**30 - 1
 # Where a pass wants what was counted, once.
-_PRIORITY = 1
+_PRIORITY = ffi.new("int[]", [1])
 
 
 class Attached:
-    """A shrinker in a domain of its own, whose callbacks are a cache's methods.
+    """Shrinkers in a domain of their own, whose callbacks are a cache's methods.
 
     Raises ``ImportError`` for a peer that ``directory`` does not have.
     """
 
-    # Invariants: `c` is registered until `close`; `_keep` keeps what its callbacks
-    # need.
+    # Invariants: each of `_shrinkers` is registered until `close`, or belongs to one
+    # of `_kept`, which keeps what the callbacks need.
 
-    def __init__(self, peer: Peer, cache: Any, batch: int, directory: Path) -> None:
+    def __init__(
+        self, peer: Peer, cache: Any, batch: int, directory: Path, nr: int = 1
+    ) -> None:
         self._domain = Domain()
-        if peer is Peer.SHRINKER:
-            builder = ShrinkerBuilder("bench", domain=self._domain)
-            builder.set_batch(batch)
-            registration = builder.register(cache)
-            self._keep: object = registration
-            self.c: Any = registration._c
-            return
-        # SAFETY: a capsule of the domain's owns what its `_c` points to.
-        self.c = lib.reclaim_shrinker_alloc(self._domain._c, 0, b"bench")
-        if not self.c:
-            raise MemoryError
-        self.c.batch = batch
-        try:
-            self._keep = _set_up(peer, self.c, cache, directory)
-        except BaseException:
-            lib.shrinker_free(self.c)
-            raise
-        lib.python_host_hold_gil(self.c)
-        lib.shrinker_register(self.c)
+        self._shrinkers: list[Any] = []
+        self._kept: list[object] = []
+        for _ in range(nr):
+            if peer is Peer.SHRINKER:
+                builder = ShrinkerBuilder("bench", domain=self._domain)
+                builder.set_batch(batch)
+                self._kept.append(builder.register(cache))
+            else:
+                self._attach(peer, cache, batch, directory)
 
-    def run(self, passes: int) -> int:
-        """Make passes that scan the whole cache; return how many objects went."""
-        # SAFETY: see the invariants; before `close` only.
-        return int(lib.bench_pass(self.c, _PRIORITY, 1, passes))
+    def _attach(self, peer: Peer, cache: Any, batch: int, directory: Path) -> None:
+        # SAFETY: a capsule of the domain's owns what its `_c` points to.
+        c_shrinker = lib.reclaim_shrinker_alloc(self._domain._c, 0, b"bench")
+        if not c_shrinker:
+            raise MemoryError
+        try:
+            self._kept.append(_set_up(peer, c_shrinker, cache, directory))
+        except BaseException:
+            lib.shrinker_free(c_shrinker)
+            raise
+        c_shrinker.batch = batch
+        lib.python_host_hold_gil(c_shrinker)
+        lib.shrinker_register(c_shrinker)
+        self._shrinkers.append(c_shrinker)
+
+    def walk(self, walks: int) -> int:
+        """Walk so that each cache is scanned once; return how many objects went."""
+        # SAFETY: see above.
+        return int(lib.bench_walk(self._domain._c, _PRIORITY, 1, walks))
 
     def scan_calls(self) -> int:
         """Return the scan calls so far, but for those that returned STOP."""
-        statistics = ffi.new("struct shrinker_statistics *")
-        lib.shrinker_get_statistics(self.c, statistics)
-        return int(statistics.scan_calls)
+        return self._domain.statistics().scan_calls
 
     def close(self) -> None:
-        """Free the shrinker; nothing is called any more."""
-        if not hasattr(self._keep, "close"):
-            lib.shrinker_free(self.c)
+        """Free the shrinkers; nothing is called any more."""
+        for c_shrinker in self._shrinkers:
+            lib.shrinker_free(c_shrinker)
+        self._shrinkers.clear()
         self._domain.close()
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from time import thread_time
 from typing import TYPE_CHECKING, Any
 
-from shrinker.bench.peers.points import ROWS, SCANS, Results
+from shrinker.bench.peers.points import ROWS, SCANS, SHRINKERS, Results
 from shrinker.bench.peers.ways import Attached
 from shrinker.values import CountObjects, ScanObjects
 
@@ -76,15 +76,17 @@ class PeersScenario:
         """Set a row up, instead of the one before it."""
         self.close()
         results = row.results
-        attached = Attached(row.peer, cache(results), results.batch, self._directory)
+        attached = Attached(
+            row.peer, cache(results), results.batch, self._directory, SHRINKERS
+        )
         self._attached = attached
-        freed = attached.run(1)
-        if freed != SCANS * results.batch:
-            raise ValueError(f"{row.name}: {freed} objects freed in a pass")
+        freed = attached.walk(1)
+        if freed != SHRINKERS * SCANS * results.batch:
+            raise ValueError(f"{row.name}: {freed} objects freed in a walk")
 
         def run(loops: int) -> float:
             start = thread_time()
-            attached.run(loops)
+            attached.walk(loops)
             return float(thread_time() - start)
 
         return run
@@ -99,12 +101,12 @@ class PeersScenario:
         """Say that everything is timed."""
 
     def describe(self, row: PeerRow) -> dict[str, Any]:
-        """Return the row's metadata; a loop is a pass, a value a callback."""
+        """Return the row's metadata; a loop is a walk, a value a callback."""
         return {
             "name": row.name,
             "unit": "second",
             "scenario": "peers",
-            "inner_loops": 1 + SCANS,
+            "inner_loops": SHRINKERS * (1 + SCANS),
             "peer": str(row.peer),
             "results": str(row.results),
             "batch": row.results.batch,

@@ -35,7 +35,7 @@ HEADERS = (
 # What the core calls in Python (csrc/python/python_host.c).
 CALLBACKS = """
 extern "Python+C" {
-    void shrinker_py_run(int, unsigned long, bool);
+    bool shrinker_py_run(int, unsigned long, bool);
     unsigned long shrinker_py_pass_scan(
         unsigned long, unsigned long, unsigned long *);
 }

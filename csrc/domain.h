@@ -212,6 +212,7 @@ void walker_publish(struct walker *walk);
 struct walker *walker_claim_another(struct reclaim_domain *domain);
 struct shrinker *walk_step(struct walker *walk);
 void walk_leave_host(struct walker *walk);
+void walk_unlink(const struct walker *walk);
 void walk_let_dying_go(struct walker *walk, const struct shrinker *shrinker);
 struct shrinker *walk_to_link(struct walker *walk,
 			      _Atomic(struct shrinker *) *link);

@@ -87,7 +87,8 @@ struct shrinker *reclaim_next(struct reclaim_calls *calls)
 
 	if (calls->due || calls->moved || !calls->goes_on || walk->stop)
 		return NULL;
-	/* From inside of its calls a host is not left, whoever is dying. */
+	/* From inside of its calls a host is not left, even where one who is
+	 * dying has to be told of: nobody waits for a host with that lock. */
 	walk->host = NULL;
 	next = walk_next(walk);
 	walk->host = host;

@@ -68,6 +68,22 @@ void walk_leave_host(struct walker *walk)
 }
 
 /**
+ * walk_unlink - end a walk that is not the thread's innermost one
+ *
+ * A callback in which another walk began was left by what is not a return, and that
+ * walk goes on: greenlets.
+ */
+void walk_unlink(const struct walker *walk)
+{
+	struct walker *inner = current_walk;
+
+	while (inner && inner->outer != walk)
+		inner = inner->outer;
+	if (inner)
+		inner->outer = walk->outer;
+}
+
+/**
  * walk_let_dying_go - step 5 for what may be dying
  */
 void walk_let_dying_go(struct walker *walk, const struct shrinker *shrinker)

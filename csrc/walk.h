@@ -91,7 +91,10 @@ static inline void walk_end(struct walker *walk)
 		walk_leave_host(walk);
 	walk_rewind(walk);
 	walk->stop = false;
-	current_walk = walk->outer;
+	if (likely(current_walk == walk))
+		current_walk = walk->outer;
+	else
+		walk_unlink(walk);
 	atomic_store_explicit(&walk->busy, false, memory_order_release);
 }
 

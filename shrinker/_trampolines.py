@@ -173,11 +173,12 @@ def _report(record: Record, method: str, error: BaseException) -> None:
     _outcome.report(record.number, f"in {method} of shrinker {record.name!r}", error)
 
 
-@ffi.def_extern(onerror=_escaped)  # type: ignore[untyped-decorator]
-def shrinker_py_run(index: int, number: int, scanning: bool) -> None:
+@ffi.def_extern(error=False, onerror=_escaped)  # type: ignore[untyped-decorator]
+def shrinker_py_run(index: int, number: int, scanning: bool) -> bool:
     """Make the callback that is due, and those that the walk wants after it.
 
     ``scanning`` says that it is ``scan_objects`` of the shrinker with that number.
+    Returns True unless something was raised around all of this.
     """
     record: Record | None
     scan_objects: Callable[[ShrinkControl], Any] | None
@@ -192,7 +193,7 @@ def shrinker_py_run(index: int, number: int, scanning: bool) -> None:
                     result = result.value
                 elif kind is not int or not 0 <= result <= _SHORT:
                     result = count_value(result)
-                scanning = _called(result)
+                scanning = _called(index, result)
             scan_objects = record.scan_objects
             while scanning:
                 result = scan_objects(_controls[index])
@@ -201,11 +202,12 @@ def shrinker_py_run(index: int, number: int, scanning: bool) -> None:
                     result = result.value
                 elif kind is not int or not 0 <= result <= _SHORT:
                     result = scan_value(result)
-                scanning = _called(result)
+                scanning = _called(index, result)
         except BaseException as error:  # noqa: BLE001 - nothing may enter C
             _report(record, "scan_objects" if scanning else "count_objects", error)
-            _called(None)
+            _called(index, None)
         # Whoever waits for the pass finds nothing of it kept here.
         record = result = scan_objects = None
         scanning = False
-        number = _next_pass()
+        number = _next_pass(index)
+    return True

@@ -119,11 +119,11 @@ _IO = int(GFP.IO)
 
 def hand_out(
     controls: list[ShrinkControl],
-) -> tuple[Callable[[int | None], bool], Callable[[], int]]:
+) -> tuple[Callable[[int, int | None], bool], Callable[[int], int]]:
     """Have walks hand out controls, and put those into a list by their frames.
 
-    Returns what the trampoline asks: ``called`` after each callback, with the
-    number that it returned, or None for one that came to nothing, whether to scan
+    Returns what the trampoline asks, with the index of its frame: ``called`` after
+    each callback, with the number that it returned, or None for one that came to nothing, whether to scan
     now; and ``next_pass`` behind a pass for the number of the shrinker to count
     next, 0 where there is none.
     """

@@ -37,11 +37,23 @@ def test_callbacks_of_nobody(domain: Domain) -> None:
         _trampolines._records[registration._number] = record
 
 
-def test_nothing_is_due() -> None:
+def test_nothing_is_due(domain: Domain) -> None:
     """Outside of a callback the trampoline's questions have an answer as well."""
-    assert not _trampolines._called(3)
-    assert not _trampolines._called(None)
-    assert _trampolines._next_pass() == 0
+    index = len(_trampolines._controls)
+    for wrong in (-1, index):
+        with pytest.raises(IndexError, match="no such frame"):
+            _trampolines._called(wrong, 3)
+        with pytest.raises(IndexError, match="no such frame"):
+            _trampolines._next_pass(wrong)
+    with pytest.raises(TypeError):
+        _trampolines._called(0)  # type: ignore[call-arg]
+    with pytest.raises(TypeError):
+        _trampolines._next_pass("0")  # type: ignore[arg-type]
+    with register(domain, Scripted(lambda sc: 1)) as registration:
+        registration.count()
+        assert not _trampolines._called(0, 3)
+        assert not _trampolines._called(0, None)
+        assert _trampolines._next_pass(0) == 0
 
 
 def test_no_flag_at_all() -> None:

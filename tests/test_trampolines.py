@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import sys
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests_support import Scripted, raiser, register, run_threads
 
-from shrinker import GFP, CallbackErrors, Domain, ShrinkControl, ShrinkerFlags
+from shrinker import (
+    GFP,
+    CallbackErrors,
+    Domain,
+    ShrinkControl,
+    ShrinkerFlags,
+    _trampolines,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -167,6 +175,100 @@ def test_the_walk_goes_on_behind_an_inner_call(domain: Domain) -> None:
         domain.shrink_slab(priority=0)
     assert scans == [128]
     other.close()
+
+
+def test_a_row_of_shrinkers(domain: Domain) -> None:
+    """One call of Python makes the passes of a row: each gets its count, its scans and
+    its group, whatever the one before it kept, raised or closed."""
+    seen: list[str] = []
+    kept: list[ShrinkControl] = []
+
+    def cache(name: str, scan: Callable[[ShrinkControl], int]) -> Scripted:
+        def count(sc: ShrinkControl) -> int:
+            seen.append(f"{name} counts {sc.nr_to_scan}")
+            return 256
+
+        def noted(sc: ShrinkControl) -> int:
+            seen.append(f"{name} scans {sc.nr_to_scan}")
+            return scan(sc)
+
+        return Scripted(count, noted)
+
+    def keeps(sc: ShrinkControl) -> int:
+        kept.append(sc)
+        return sc.nr_to_scan
+
+    def closes(_sc: ShrinkControl) -> int:
+        shrinkers[1].close()
+        return 1
+
+    callbacks = [keeps, closes, raiser(OSError()), lambda sc: 0, keeps]
+    shrinkers = [
+        register(domain, cache(name, callback))
+        for name, callback in zip("abcde", callbacks, strict=True)
+    ]
+    calls = 0
+
+    def note(frame: Any, event: str, _arg: object) -> None:
+        nonlocal calls
+        calls += event == "call" and frame.f_code.co_name == "shrinker_py_run"
+
+    sys.setprofile(note)
+    try:
+        with pytest.raises(CallbackErrors) as caught:
+            domain.shrink_slab(priority=1)
+    finally:
+        sys.setprofile(None)
+    assert kinds(caught.value) == {OSError}
+    full = ["counts 0", "scans 128", "scans 128"]
+    assert seen == [
+        *(f"a {what}" for what in full),
+        *(f"b {what}" for what in full[:2]),
+        *(f"c {what}" for what in full[:2]),
+        *(f"d {what}" for what in full),
+        *(f"e {what}" for what in full),
+    ]
+    # Once, and once more for each control that was kept for another scan.
+    assert calls == 3
+    assert len({id(sc) for sc in kept}) == 4
+    for shrinker in shrinkers:
+        shrinker.close()
+
+
+def test_a_row_keeps_nothing_of_a_pass(domain: Domain) -> None:
+    """Where the walk goes on to the next shrinker, the trampoline has let go of what
+    belonged to the last: nobody who closes it then finds it alive."""
+    left: list[dict[str, Any]] = []
+
+    def watch(frame: Any, event: str, arg: Any) -> None:
+        if event == "c_call" and arg is _trampolines._next_pass:
+            left.append(dict(frame.f_locals))
+
+    data = Scripted(lambda sc: 256, lambda sc: 128)
+    gone = weakref.ref(data)
+    first = register(domain, data)
+    del data
+
+    def close_first(_sc: ShrinkControl) -> int:
+        first.close()
+        seen.append(gone())
+        return 0
+
+    seen: list[Any] = []
+    second = register(domain, Scripted(close_first))
+    old = sys.getprofile()
+    sys.setprofile(watch)
+    try:
+        domain.shrink_slab(priority=0)
+    finally:
+        sys.setprofile(old)
+    assert seen == [None]
+    assert len(left) == 2
+    for names in left:
+        assert [names[name] for name in ("record", "result", "scan_objects")] == [
+            None
+        ] * 3
+    second.close()
 
 
 def test_threads_keep_their_own_place(fast_switching: None) -> None:

@@ -122,6 +122,11 @@ static PyType_Spec spec = {
 
 void *python_control_type(void *over, void *check)
 {
+	if (raise_over) {
+		PyErr_SetString(PyExc_ImportError,
+				"shrinker cannot be imported twice in a process");
+		return NULL;
+	}
 	raise_over = over;
 	Py_INCREF(raise_over);
 	checked = check;

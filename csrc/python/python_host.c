@@ -17,7 +17,7 @@
 #include "python_host.h"
 
 /* Defined by cffi, implemented in shrinker/_trampolines.py and one_pass.py. */
-extern void shrinker_py_run(int frame, unsigned long number, bool scanning);
+extern bool shrinker_py_run(int frame, unsigned long number, bool scanning);
 extern unsigned long shrinker_py_pass_scan(unsigned long number,
 					   unsigned long nr_to_scan,
 					   unsigned long *nr_scanned);
@@ -57,8 +57,10 @@ struct frame {
 };
 
 static PyObject *controls, *control_type;
-static struct frame *free_frames;
+/* All of them, by index. */
+static struct frame **frames;
 static Py_ssize_t nr_frames;
+static struct frame *free_frames;
 /* Of the innermost walk; NULL: there is none, or no memory for one. */
 static _Thread_local struct frame *current_frame;
 
@@ -87,6 +89,15 @@ static void renew_control(struct frame *frame)
 	PyList_SetItem(controls, frame->index, control);
 }
 
+/* Nobody but the list refers to it, and it is what it was. */
+static bool is_unused(const struct python_control *control)
+{
+	PyObject *object = (PyObject *)control;
+
+	return Py_REFCNT(object) == 1 &&
+	       Py_TYPE(object) == (PyTypeObject *)control_type;
+}
+
 /*
  * Between two callbacks: what the one before has kept is over, and the next one
  * has what nobody keeps.
@@ -95,7 +106,7 @@ static void renew_control(struct frame *frame)
  */
 static bool hand_control_out(struct frame *frame)
 {
-	if (!frame->control || Py_REFCNT((PyObject *)frame->control) != 1)
+	if (!frame->control || !is_unused(frame->control))
 		renew_control(frame);
 	if (frame->control)
 		frame->control->sc = frame->sc;
@@ -122,14 +133,16 @@ static unsigned long nothing_said(const struct frame *frame)
 /* Runs the trampoline for the callback that is due, and what follows it. */
 static void run_trampoline(struct frame *frame)
 {
+	bool returned;
+
 	do {
 		frame->interrupted = false;
 		if (!hand_control_out(frame))
 			return;
-		shrinker_py_run((int)frame->index, frame->number,
-				frame->scanning);
+		returned = shrinker_py_run((int)frame->index, frame->number,
+					   frame->scanning);
 		take_control_back(frame);
-	} while (frame->interrupted);
+	} while (returned && frame->interrupted);
 }
 
 static void run_in_python(struct shrinker *shrinker, struct shrink_control *sc,
@@ -177,20 +190,49 @@ static unsigned long scan_in_python(struct shrinker *shrinker,
 	return call_in_python(shrinker, sc, true);
 }
 
-/*
- * called(number): a callback has returned it; None: it said nothing that counts.
- * True: scan_objects() is to be called, with the control that stands in the list.
- */
-static PyObject *called(PyObject *self, PyObject *number)
+/* The frame is asked for by its index, and not the innermost one taken, because a
+ * callback may be left and come back to by what is not a call: greenlets.
+ *
+ * Return: NULL with an exception set. */
+static struct frame *frame_at(PyObject *index)
 {
-	struct frame *frame = current_frame;
+	Py_ssize_t at = PyLong_AsSsize_t(index);
+
+	if (at >= 0 && at < nr_frames)
+		return frames[at];
+	if (!PyErr_Occurred())
+		PyErr_SetString(PyExc_IndexError, "no such frame");
+	return NULL;
+}
+
+/*
+ * called(index, number): a callback has returned it; None: it said nothing that
+ * counts.  True: scan_objects() is to be called, with the control that stands in
+ * the list.
+ */
+static PyObject *called(PyObject *self, PyObject *const *args, Py_ssize_t nr)
+{
+	struct frame *frame;
+	PyObject *number;
 	unsigned long ret;
 
 	(void)self;
-	if (!frame || !frame->due || !frame->control || frame->interrupted)
+	if (nr != 2) {
+		PyErr_SetString(PyExc_TypeError, "called() takes two arguments");
+		return NULL;
+	}
+	frame = frame_at(args[0]);
+	if (!frame)
+		return NULL;
+	number = args[1];
+	if (!frame->due || !frame->control)
 		Py_RETURN_FALSE;
 	if (number == Py_None) {
+		/* Whatever came of it: no further callback of this pass. */
+		frame->interrupted = false;
 		ret = nothing_said(frame);
+	} else if (frame->interrupted) {
+		Py_RETURN_FALSE;
 	} else {
 		ret = PyLong_AsUnsignedLong(number);
 		if (ret == (unsigned long)-1 && PyErr_Occurred())
@@ -206,7 +248,7 @@ static PyObject *called(PyObject *self, PyObject *number)
 	if (!frame->due)
 		Py_RETURN_FALSE;
 	frame->scanning = true;
-	if (Py_REFCNT((PyObject *)frame->control) != 1) {
+	if (!is_unused(frame->control)) {
 		/* A new one has to be made known to the trampoline first. */
 		frame->interrupted = true;
 		Py_RETURN_FALSE;
@@ -215,15 +257,16 @@ static PyObject *called(PyObject *self, PyObject *number)
 	Py_RETURN_TRUE;
 }
 
-/* next_pass(): the number of the shrinker to count next; 0: return. */
-static PyObject *next_pass(PyObject *self, PyObject *none)
+/* next_pass(index): the number of the shrinker to count next; 0: return. */
+static PyObject *next_pass(PyObject *self, PyObject *index)
 {
-	struct frame *frame = current_frame;
+	struct frame *frame = frame_at(index);
 	struct shrinker *shrinker = NULL;
 
 	(void)self;
-	(void)none;
-	if (frame && frame->calls && !frame->due)
+	if (!frame)
+		return NULL;
+	if (frame->calls && !frame->due)
 		shrinker = reclaim_next(frame->calls);
 	if (!shrinker)
 		return PyLong_FromLong(0);
@@ -236,8 +279,8 @@ static PyObject *next_pass(PyObject *self, PyObject *none)
 }
 
 static PyMethodDef methods[] = {
-	{ "called", called, METH_O, NULL },
-	{ "next_pass", next_pass, METH_NOARGS, NULL },
+	{ "called", (PyCFunction)(void (*)(void))called, METH_FASTCALL, NULL },
+	{ "next_pass", next_pass, METH_O, NULL },
 };
 
 unsigned long python_pass_scan(void *arg, unsigned long nr_to_scan,
@@ -274,12 +317,17 @@ static uint64_t switch_interval_ns(void)
 static struct frame *take_frame(void)
 {
 	struct frame *frame = free_frames;
+	struct frame **more;
 	PyObject *control;
 
 	if (frame) {
 		free_frames = frame->outer;
 		return frame;
 	}
+	more = realloc(frames, ((size_t)nr_frames + 1) * sizeof(*frames));
+	if (!more)
+		return NULL;
+	frames = more;
 	frame = calloc(1, sizeof(*frame));
 	control = new_control();
 	if (!frame || !control || PyList_Append(controls, control)) {
@@ -291,7 +339,8 @@ static struct frame *take_frame(void)
 	/* The list has it. */
 	Py_DECREF(control);
 	frame->control = (struct python_control *)control;
-	frame->index = nr_frames++;
+	frame->index = nr_frames;
+	frames[nr_frames++] = frame;
 	return frame;
 }
 
@@ -326,12 +375,17 @@ static void enter_python(uintptr_t *state)
 static void leave_python(uintptr_t *state)
 {
 	struct frame *frame = (struct frame *)*state;
+	struct frame **link = &current_frame;
 
 	if (*state & NO_FRAME) {
 		current_frame = (struct frame *)(*state & ~NO_FRAME);
 		return;
 	}
-	current_frame = frame->outer;
+	/* The innermost one, unless greenlets have ended in another order. */
+	while (*link && *link != frame)
+		link = &(*link)->outer;
+	if (*link)
+		*link = frame->outer;
 	frame->outer = free_frames;
 	free_frames = frame;
 	PyGILState_Release(frame->gil);
@@ -359,6 +413,11 @@ static const struct reclaim_host gil_host = {
 
 void *python_host_use(void *type, void *list)
 {
+	if (controls) {
+		PyErr_SetString(PyExc_ImportError,
+				"shrinker cannot be imported twice in a process");
+		return NULL;
+	}
 	control_type = type;
 	Py_INCREF(control_type);
 	controls = list;

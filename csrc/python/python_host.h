@@ -15,9 +15,9 @@
  * @type: derived from python_control_type(), makes an object without arguments
  * @list: receives one for each frame; the trampolines find them there
  *
- * Return: a new reference to two functions: called(number), which the trampoline
+ * Return: a new reference to two functions: called(index, number), which the trampoline
  * tells what a callback has returned, and which says whether to scan now; and
- * next_pass(), which says whom to count next.  NULL with an exception set.
+ * next_pass(index), which says whom to count next.  NULL with an exception set.
  */
 void *python_host_use(void *type, void *list);
 

@@ -271,6 +271,59 @@ def test_a_row_keeps_nothing_of_a_pass(domain: Domain) -> None:
     second.close()
 
 
+@pytest.mark.parametrize("keeps", [True, False])
+def test_an_exception_behind_a_scan_ends_the_pass(domain: Domain, keeps: bool) -> None:
+    """No further call, also where the scan kept its control: from a signal's handler,
+    which can raise as soon as the result has been told."""
+    kept: list[ShrinkControl] = []
+    scans = 0
+
+    def scan(sc: ShrinkControl) -> int:
+        nonlocal scans
+        scans += 1
+        if keeps:
+            kept.append(sc)
+        return sc.nr_to_scan
+
+    def interrupt(_frame: Any, event: str, arg: Any) -> None:
+        if event == "c_return" and arg is _trampolines._called and scans:
+            sys.setprofile(None)
+            raise InterruptedError
+
+    registration = register(domain, Scripted(lambda sc: 1000, scan))
+    sys.setprofile(interrupt)
+    try:
+        with pytest.raises(CallbackErrors) as caught:
+            domain.shrink_slab(priority=0)
+    finally:
+        sys.setprofile(None)
+    assert kinds(caught.value) == {InterruptedError}
+    assert scans == 1
+    assert registration.statistics().scanned == 128
+    assert registration.nr_deferred() == 2000 - 128
+    registration.close()
+
+
+def test_a_control_of_another_class_is_not_handed_out(domain: Domain) -> None:
+    """A callback that changes its control's class changes it for itself alone."""
+
+    class Mine(ShrinkControl):
+        __slots__ = ()
+
+    def change(sc: ShrinkControl) -> int:
+        kinds_seen.append(type(sc))
+        sc.__class__ = Mine
+        return 128
+
+    kinds_seen: list[type] = []
+    with (
+        register(domain, Scripted(change, change)),
+        register(domain, Scripted(lambda sc: kinds_seen.append(type(sc)) or 0)),
+    ):
+        domain.shrink_slab(priority=1)
+    assert kinds_seen == [ShrinkControl] * 3
+
+
 def test_threads_keep_their_own_place(fast_switching: None) -> None:
     """Walks in several threads tell their callbacks each their own node, and get
     each their own nr_scanned."""

@@ -28,7 +28,7 @@ from shrinker.bench import (
     table,
     workloads,
 )
-from shrinker.bench.compare import Change, Comparison, compare
+from shrinker.bench.compare import Change, Comparison
 from shrinker.bench.lines import Goal, Line, Section, line_results
 from shrinker.bench.lines_table import print_lines
 from shrinker.bench.peers import build as peers_build
@@ -132,23 +132,6 @@ def lines_of(values: dict[str, float]) -> Any:
             for name, value in values.items()
         ]
     )
-
-
-def test_results_that_have_nothing_in_common() -> None:
-    """Two scenarios, say: that is said, and no table without lines is printed."""
-    with pytest.raises(ShrinkerError, match="no row in common"):
-        compare(lines_of({"a": 1.0}), lines_of({"b": 1.0}))
-
-
-def test_a_comparison_says_what_it_could_not_compare() -> None:
-    """Remarks, and rows that are in one of the results only."""
-    out = io.StringIO()
-    terminal = Terminal(rich.console.Console(file=out, width=100))
-    comparison = Comparison(changes=[], missing=["b"], remarks=["another [machine]"])
-    table.print_comparison(terminal, comparison, "old.json")
-    assert "note: another [machine]" in out.getvalue()
-    assert "note: 1 rows are in one of the results only" in out.getvalue()
-    assert "0 unchanged" in out.getvalue()
 
 
 def test_lines_without_rows_or_goals() -> None:
@@ -314,3 +297,38 @@ def test_the_pure_peers_sum_wraps() -> None:
     shrinker = pure.PureShrinker(Busy(), 2, 128)
     assert pure.shrink_one(shrinker, pure.Control(0, 0), 0) == 0
     assert shrinker.nr_deferred == -(2**63) - 1 + 2000
+
+
+# --- the command ------------------------------------------------------------------
+
+
+def test_without_matplotlib_there_is_no_plot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is said what to install, and everything else is done."""
+    cli = pytest.importorskip("shrinker.cli")
+    testing = pytest.importorskip("click.testing")
+    plots = []
+    monkeypatch.setattr(cli, "find_spec", lambda _: None)
+    monkeypatch.setattr(run, "bench", lambda *_, plot, **__: plots.append(plot))
+    output = str(tmp_path / "out.json")
+    result = testing.CliRunner().invoke(cli.cli, ["bench", "-o", output])
+    assert result.exit_code == 0
+    assert "no plot: pip install 'shrinker[plot]'" in result.output
+    assert plots == [None]
+
+
+def test_a_missing_module_that_is_no_extra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No advice that would not help: the error itself."""
+    cli = pytest.importorskip("shrinker.cli")
+    testing = pytest.importorskip("click.testing")
+
+    def incomplete(*_: object, **__: object) -> None:
+        raise ModuleNotFoundError("No module named 'zlib'", name="zlib")
+
+    monkeypatch.setattr(run, "bench", incomplete)
+    output = str(tmp_path / "out.json")
+    result = testing.CliRunner().invoke(cli.cli, ["bench", "-o", output])
+    assert isinstance(result.exception, ModuleNotFoundError)

@@ -15,17 +15,22 @@ SOURCES := pyproject.toml setup.py build_ffi.py MANIFEST.in README.md LICENSE \
 	$(shell find csrc shrinker -name '*.[ch]' -o -name '*.py' -o -name '*.xz')
 
 # Tests run against what was installed, from a directory that is not ours.
+# $(call PYTEST,how pytest is run,options,some of tests/ or nothing for all)
 OUTSIDE := build/outside
 PYTEST = mkdir -p $(OUTSIDE) && cd $(OUTSIDE) && $(1) -c $(CURDIR)/pyproject.toml \
-	--rootdir $(CURDIR) -p no:cacheprovider -q $(2) $(CURDIR)/tests
+	--rootdir $(CURDIR) -p no:cacheprovider -q $(2) \
+	$(or $(addprefix $(CURDIR)/tests/,$(3)),$(CURDIR)/tests)
 
 .PHONY: help
 help:
-	@echo 'make test       everything: style, types, C tests, Python tests, examples'
+	@echo 'make test       everything: style, types, C tests, Python tests, examples,'
+	@echo '                and that they reach 95 % of the lines and branches'
 	@echo 'make bench      the reclaim loop measured; BENCH=--fast for a short run'
+	@echo 'make test-python  the Python tests alone; PYTEST_OPTIONS="-k lru" for some'
 	@echo 'make test-core  the tests with nothing installed but cffi, pytest, setuptools'
 	@echo 'make test-dist  wheel and sdist: tag, stable ABI, tests of both'
-	@echo 'make coverage   lines and branches of C and Python that tests reach'
+	@echo 'make coverage   the Python tests, and which lines and branches of C and Python'
+	@echo '                no test reaches; COVERED=95 percent are wanted'
 	@echo 'make check-asan the C tests and the Python tests under ASan and UBSan'
 	@echo 'make check-tsan the C tests and stresses under TSan'
 	@echo 'make check-valgrind  the C tests under memcheck'
@@ -59,8 +64,12 @@ wheel: dist/built
 
 # --- tests --------------------------------------------------------------------
 
+# The Python tests run once, as a part of coverage (checks.mk).
 .PHONY: test
-test: $(VENV)/installed lint types test-c example-c
+test: lint types test-c example-c coverage
+
+.PHONY: test-python
+test-python: $(VENV)/installed
 	$(call PYTEST,$(BIN)/pytest,$(PYTEST_OPTIONS))
 
 .PHONY: lint

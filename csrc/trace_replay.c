@@ -232,7 +232,11 @@ static void feed_end(struct trace_replay *replay,
 	int64_t scanned, next;
 
 	if (!pass) {
-		replay_orphan_end(replay, shrinker, event);
+		if (shrinker->nr_nodes == TRACE_REPLAY_NODES &&
+		    !replay_group_of(shrinker, event->nid, TRACE_REPLAY_BY_NODE))
+			replay->totals.untracked++;
+		else
+			replay_orphan_end(replay, shrinker, event);
 		return;
 	}
 	replay->totals.passes++;

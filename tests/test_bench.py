@@ -312,6 +312,7 @@ def test_pyperfs_own_commands_take_it(measured: tuple[Path, str], command: str) 
     assert "native: default" in done.stdout + files[0] * (command == "compare_to")
 
 
+@pytest.mark.untraced("a tracer's times are too long for the table")
 def test_the_table_has_every_row(measured: tuple[Path, str]) -> None:
     """A line for each point, within 80 columns, then where the result is."""
     lines = measured[1].splitlines()
@@ -534,6 +535,19 @@ def test_the_table_fits_on_a_noisy_machine() -> None:
     assert len(re.findall(r"vs pure  vs pure +±$", text, re.MULTILINE)) == 2
     for point in POINTS:
         assert re.search(rf"^{re.escape(point.label)}  .*%$", text, re.MULTILINE)
+
+
+def test_the_table_fits_where_python_is_a_thousand_times_slower() -> None:
+    """Beyond 999 times a ratio is a bound: under a tracer or a debugger, say."""
+
+    def fast(name: str, _: int) -> float:
+        return 0.03 if name.startswith("native") else 1
+
+    lines = shown(point_results(suite_of(fast)), 120)
+    passes = "\n".join(lines).partition("ns per scan call")[0]
+    assert max(map(len, passes.splitlines())) <= 80
+    (cells,) = figures_of("default", passes)
+    assert cells[4] == ">999x"
 
 
 def test_a_difference_that_is_lost_in_the_noise_is_not_shown() -> None:

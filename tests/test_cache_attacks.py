@@ -49,7 +49,7 @@ def run_child(work: Any) -> int:
 # --- signals, forks, threads -------------------------------------------------------
 
 
-@pytest.mark.untraced
+@pytest.mark.untraced("the handler would raise in the tracer's code as well")
 def test_no_interrupt_upsets_a_figure(domain: Domain) -> None:
     """Wherever the exception of a signal handler comes, empty entries included."""
     dice = Dice(6)

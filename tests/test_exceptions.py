@@ -452,7 +452,7 @@ def test_frozen_exception(domain: Domain) -> None:
         assert caught.value.exceptions == (error,)
 
 
-@pytest.mark.untraced
+@pytest.mark.untraced("the handler would raise in the tracer's code as well")
 def test_signals_lose_no_result() -> None:
     """Signals that come at any moment of run_pass interrupt it; none is swallowed."""
     expected = run_pass(100_000, priority=0, scan=lambda n: n)

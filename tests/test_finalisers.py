@@ -15,6 +15,7 @@ from tests_support import Cache, register
 from shrinker import Domain, ShrinkerBuilder
 
 pytestmark = [
+    pytest.mark.untraced("a tracer takes most of the time, and other turns"),
     pytest.mark.usefixtures("fast_switching"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]

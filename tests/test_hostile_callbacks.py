@@ -167,6 +167,7 @@ def test_a_shrinker_that_deletes_itself(domain: Domain) -> None:
         assert gone() is None
 
 
+@pytest.mark.untraced("a tracer finds no room at the limit either, and is given up")
 def test_a_recursion_limit_left_low(
     domain: Domain, capfd: pytest.CaptureFixture[str]
 ) -> None:

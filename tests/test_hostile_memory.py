@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.untraced("a tracer's memory would be counted")
+
 LONG = "SHRINKER_STRESS_SECONDS" in os.environ
 GROUPS = 6
 MORE_OR_LESS = 12

@@ -692,7 +692,7 @@ def test_closed_during_its_own_walk(machine: Domain) -> None:
         lru.close()
 
 
-@pytest.mark.untraced
+@pytest.mark.untraced("the handler would raise in the tracer's code as well")
 def test_signals_leave_the_lru_whole() -> None:
     """Signals at any moment of add, walk and remove strand no object: what is on
     the lru can be walked, and what is not can be added again."""

@@ -922,7 +922,7 @@ def test_setdefault_gives_all_threads_the_same(
     check_sound(cache)
 
 
-@pytest.mark.untraced
+@pytest.mark.untraced("the handler would raise in the tracer's code as well")
 def test_signal_handlers_may_use_the_cache(domain: Domain) -> None:
     """A handler that changes the cache, and sometimes raises, leaves it right."""
     cache: LruCache[int, int] = LruCache(50, weigher=lambda k, v: v, domain=domain)

@@ -63,6 +63,11 @@ if __name__ == "__main__":
 """
 
 
+pytestmark = pytest.mark.untraced(
+    "a child may have a lock of the tracer's that a thread of its parent held"
+)
+
+
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_processes(method: str, tmp_path: Path) -> None:
     """Children use what they inherit or import, make their own, and end in order; the

@@ -170,6 +170,7 @@ class TestWaiting:
 
         asyncio.run(asyncio.wait_for(main(), LONG))
 
+    @pytest.mark.untraced("a tracer imports what it wants")
     def test_asyncio_is_imported_by_those_who_use_it(self) -> None:
         """Importing the sources imports no module that only some need."""
         code = (

@@ -123,6 +123,7 @@ def test_c_files_are_shipped() -> None:
     assert (Path(shrinker.__file__).parent / "py.typed").is_file()
 
 
+@pytest.mark.untraced("a tracer imports what it wants")
 def test_import_starts_nothing() -> None:
     """Importing starts no thread and needs nothing beside cffi."""
     code = (

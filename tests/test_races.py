@@ -18,7 +18,10 @@ from tests_support import register
 
 from shrinker import Domain, ShrinkControl, ShrinkerError, ShrinkerFlags
 
-pytestmark = pytest.mark.usefixtures("fast_switching")
+pytestmark = [
+    pytest.mark.usefixtures("fast_switching"),
+    pytest.mark.untraced("a tracer takes most of the time, and other turns"),
+]
 
 MEMCG = ShrinkerFlags.MEMCG_AWARE
 NUMA = ShrinkerFlags.NUMA_AWARE

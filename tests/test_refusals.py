@@ -14,6 +14,7 @@ from shrinker import (
     ListLru,
     ShrinkerBuilder,
     ShrinkerError,
+    ShrinkerRegistration,
     _trampolines,
 )
 from shrinker.gfp import format_gfp
@@ -199,3 +200,47 @@ def test_remarks_stand_before_a_comparison() -> None:
     text = out.getvalue()
     assert text.index("other machine") < text.index("1 rows are in one")
     assert "0 slower" in text
+
+
+def test_nodes_are_numbers(domain: Domain) -> None:
+    """Neither text nor truth is one."""
+    nid: Any
+    for nid in ("0", True, None):
+        with pytest.raises(TypeError, match="nid must be an int"):
+            domain.shrink_slab(nid=nid)
+
+
+def test_registrations_are_made_by_builders() -> None:
+    """One that was made by hand would be nobody's."""
+    with pytest.raises(TypeError, match="made by ShrinkerBuilder"):
+        ShrinkerRegistration()
+
+
+def test_what_things_are_called(domain: Domain) -> None:
+    """For logs and debuggers: the kind, the name, the state."""
+    builder = ShrinkerBuilder("pages", domain=domain)
+    assert repr(builder) == "<ShrinkerBuilder 'pages'>"
+    lru = ListLru(domain=domain)
+    assert repr(lru) == "<ListLru, 0 objects>"
+    lru.close()
+    assert repr(lru) == "<ListLru, closed>"
+    registration = builder.register(Scripted())
+    assert repr(builder) == "<ShrinkerBuilder used up>"
+    assert repr(registration) == "<ShrinkerRegistration 'pages', open>"
+    registration.close()
+    assert repr(registration) == "<ShrinkerRegistration 'pages', closed>"
+
+
+def test_a_cache_that_cannot_count_has_a_row(domain: Domain) -> None:
+    """The report says so of it alone."""
+
+    def broken(_: Any) -> int:
+        raise OSError
+
+    with (
+        register(domain, Scripted(count=broken), name="broken"),
+        register(domain, Scripted(), name="whole"),
+    ):
+        rows = {line.split()[0]: line.split() for line in domain.report().splitlines()}
+    assert rows["broken"][1:3] == ["?", "?"]
+    assert rows["whole"][1:3] == ["100", "0"]

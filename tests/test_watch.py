@@ -732,7 +732,7 @@ def test_values_are_not_kept_by_an_error(domain: Domain) -> None:
     assert [value() is None for value in values] == [True] * 3 + [False] * 2
 
 
-@pytest.mark.untraced
+@pytest.mark.untraced("the handler would raise in the tracer's code as well")
 def test_a_signal_never_leaves_the_lock_taken(domain: Domain) -> None:
     """Wherever in a scan its exception comes."""
 

@@ -335,12 +335,17 @@ static void bits_are_set_where_there_are_any(void)
 	CHECK(!mem_cgroup_has_bit(memcg, 2, 0));
 	CHECK(!mem_cgroup_has_bit(NULL, 0, 0));
 	CHECK(!mem_cgroup_has_bit(memcg, 0, -1));
+	CHECK(!mem_cgroup_map(memcg, 2, 0));
+	CHECK(!mem_cgroup_map(memcg, 0, MEMCG_UNIT_IDS));
+	CHECK_EQ(mem_cgroup_nr_deferred(memcg, -1, 0), 0);
+	CHECK_EQ(mem_cgroup_nr_deferred(memcg, 0, MEMCG_UNIT_IDS), 0);
 
 	CHECK_EQ(mem_cgroup_offline(memcg), 0);
 	set_bit(&a, memcg, 1);
 	set_shrinker_bit(memcg, 1, 63);
 	CHECK(has_bit(&a, memcg, 1));
 	CHECK(!has_bit(&a, memcg, 0));
+	CHECK_EQ(*mem_cgroup_map(memcg, 1, 0), UINT64_C(1) << 63 | 1);
 	CHECK_EQ(mem_cgroup_read_unit(memcg, 1, 0, deferred),
 		 UINT64_C(1) << 63 | 1);
 	CHECK_EQ(mem_cgroup_read_unit(memcg, 1, 1, deferred), 0);

@@ -523,6 +523,48 @@ static void fits_batches(void)
 	}
 }
 
+/* Whatever is under way goes with the replay; so does nothing. */
+static void lets_go_of_unfinished_passes(void)
+{
+	begin();
+	for (int pid = 0; pid < 10; pid++)
+		feed(start_event(pid, 0, 0, 0, 1000, 3));
+	done();
+	trace_replay_free(NULL);
+}
+
+/* So many problems are kept of one shrinker; all of them are counted. */
+static void keeps_some_problems_of_each(void)
+{
+	struct trace_text_event start;
+
+	begin();
+	start = start_event(1, 0, 0, 0, 1000, 3);
+	for (int i = 0; i < TRACE_REPLAY_PROBLEMS_EACH + 10; i++)
+		feed(end_event(&start, 0, 0));
+	start = start_event(1, 1, 0, 0, 1000, 3);
+	feed(end_event(&start, 0, 0));
+	look();
+	CHECK_EQ(totals.orphan_ends, TRACE_REPLAY_PROBLEMS_EACH + 11);
+	/* All of those are the first one's, and one is the other's. */
+	CHECK_EQ(trace_replay_problems(replay, NULL, 0),
+		 TRACE_REPLAY_PROBLEMS_EACH + 1);
+	done();
+}
+
+/* So many nodes have counters; events on others are counted, and go unchecked. */
+static void follows_so_many_nodes(void)
+{
+	begin();
+	for (int nid = 0; nid < TRACE_REPLAY_NODES + 5; nid++)
+		whole_pass(1, nid, 0, 12);
+	look();
+	CHECK_EQ(totals.passes, TRACE_REPLAY_NODES);
+	CHECK_EQ(totals.untracked, 10);
+	CHECK_EQ(totals.orphan_ends, 0);
+	done();
+}
+
 /* Bounded state: shrinkers without end, walkers without end, slots without end. */
 static void keeps_to_its_limits(void)
 {
@@ -597,6 +639,9 @@ int main(void)
 	RUN(follows_a_change_of_seeks);
 	RUN(fits_seeks);
 	RUN(fits_batches);
+	RUN(lets_go_of_unfinished_passes);
+	RUN(keeps_some_problems_of_each);
+	RUN(follows_so_many_nodes);
 	RUN(keeps_to_its_limits);
 	return checks_report("test_trace_replay");
 }

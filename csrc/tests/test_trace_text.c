@@ -248,6 +248,21 @@ static void names_what_is_missing(void)
 		 TRACE_TEXT_NO_POINTER);
 	CHECK_EQ(error_of("mm_shrink_slab_end: f g 1: nid: 0"),
 		 TRACE_TEXT_NO_FUNCTION);
+	/* The module behind a name is one word in brackets. */
+	CHECK_EQ(error_of("mm_shrink_slab_end: f [a b] 1: nid: 0"),
+		 TRACE_TEXT_NO_FUNCTION);
+	CHECK_EQ(error_of("mm_shrink_slab_end: f [a[] 1: nid: 0"),
+		 TRACE_TEXT_NO_FUNCTION);
+	CHECK_EQ(error_of("mm_shrink_slab_end: f [a]] 1: nid: 0"),
+		 TRACE_TEXT_NO_FUNCTION);
+	CHECK_EQ(error_of("mm_shrink_slab_end: f [a\177] 1: nid: 0"),
+		 TRACE_TEXT_NO_FUNCTION);
+	CHECK_EQ(error_of("mm_shrink_slab_end: f [a 1: nid: 0"),
+		 TRACE_TEXT_NO_FUNCTION);
+	CHECK_EQ(error_of("mm_shrink_slab_end: f [] 1: nid: 0"),
+		 TRACE_TEXT_NO_FUNCTION);
+	CHECK_EQ(error_of("mm_shrink_slab_end: f\177 1: nid: 0"),
+		 TRACE_TEXT_NO_FUNCTION);
 	CHECK_EQ(error_of("mm_shrink_slab_end: f 1: nid: -1"),
 		 TRACE_TEXT_NO_NID);
 	CHECK_EQ(error_of("mm_shrink_slab_end: f 1: nid: 2147483648"),

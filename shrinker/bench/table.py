@@ -24,7 +24,9 @@ __all__ = ["nanoseconds", "print_comparison", "print_results"]
 MAX_SPREAD = 0.5
 """Of a difference; above this it is the noise of its two rows."""
 _LOST = "\N{EN DASH}"
+# Beyond these a table would not fit.
 _TOP_SPREAD = 0.99
+_TOP_TIMES = 999
 
 
 def print_results(terminal: Terminal, results: Sequence[PointResult]) -> None:
@@ -118,8 +120,10 @@ def nanoseconds(value: float) -> str:
 
 
 def _times(value: float) -> str:
+    if value > _TOP_TIMES:
+        return f">{_TOP_TIMES}x"
     digits = 0 if value >= 10 else 1 if value >= 1 else 2  # noqa: PLR2004
-    return f"{value:,.{digits}f}x"
+    return f"{value:.{digits}f}x"
 
 
 def print_comparison(

@@ -45,12 +45,33 @@ def script(name: str) -> ModuleType:
         (LEAK.format(caller="reclaim_shrinker_alloc csrc/registry.c:25"), 1),
         (LEAK.format(caller="f (/venv/shrinker/_shrinker.abi3.so+0x1)"), 1),
         ("==1==ERROR: AddressSanitizer: heap-use-after-free", 1),
+        ("==1==LeakSanitizer has encountered a fatal error.", 1),
         ("csrc/scan.h:30:9: runtime error: signed integer overflow", 1),
     ],
 )
 def test_sanitizer_logs(text: str, count: int) -> None:
     """Errors count always, leaks where the library asked for the memory."""
     assert len(script("sanitizer_logs").complaints(text)) == count
+
+
+@pytest.mark.parametrize(
+    ("logs", "code"),
+    [([], 1), ([("f libc.so", 0)], 0), ([("f libc.so", 0), ("f csrc/a.c:1", 1)], 1)],
+)
+def test_sanitizer_logs_of_a_run(
+    logs: list[tuple[str, int]],
+    code: int,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One complaint of any process fails a run, and so does a sanitizer not there."""
+    for number, (caller, _) in enumerate(logs):
+        (tmp_path / f"log.{number}").write_text(LEAK.format(caller=caller))
+    monkeypatch.setattr("sys.argv", ["sanitizer_logs.py", str(tmp_path)])
+    assert script("sanitizer_logs").main() == code
+    said = f"{len(logs)} logs of sanitizers, {sum(bad for _, bad in logs)} complaints"
+    assert said in capsys.readouterr().out
 
 
 def c_line(number: int, count: int, branches: list[int]) -> dict[str, Any]:

@@ -4,7 +4,7 @@
  */
 #include "counts.h"
 #include "memcg.h"
-#include "scan.h"
+#include "scan_calls.h"
 #include "walk.h"
 
 static _Atomic(int64_t) *deferred_elsewhere(struct shrinker *shrinker,
@@ -145,7 +145,7 @@ static inline void count_pass(struct walker *walk, struct shrinker *shrinker,
 	}
 }
 
-static __attribute__((cold, noinline)) void count_stall(struct shrinker *shrinker)
+__attribute__((cold, noinline)) void count_stall(struct shrinker *shrinker)
 {
 	atomic_fetch_add(&shrinker->counted.stalled, 1);
 	atomic_fetch_add(&shrinker->domain->stalled, 1);
@@ -157,9 +157,18 @@ static inline bool is_traced(const struct walker *walk)
 					     memory_order_relaxed));
 }
 
+/**
+ * reclaim_scan_again - a scan call that a host has made is over
+ */
+bool reclaim_scan_again(struct reclaim_scan_calls *calls, unsigned long freed)
+{
+	return scan_calls_account(calls, freed) && scan_calls_next(calls);
+}
+
 /*
- * The pass behind its count, for which @delta was worked out.  Not inline: it
- * wants all registers for itself.
+ * The pass behind its count.  Not inline: it wants all registers for itself.  What
+ * was worked out to find out that there is something to scan is worked out again:
+ * to keep it would take registers from passes that find out that there is not.
  */
 static __attribute__((noinline)) unsigned long
 pass_with_scans(struct walker *walk, struct shrink_control *sc,
@@ -167,10 +176,15 @@ pass_with_scans(struct walker *walk, struct shrink_control *sc,
 {
 	_Atomic(int64_t) *counter = deferred_counter(shrinker, sc);
 	uint64_t delta = scan_delta(freeable, priority, shrinker->seeks);
-	int64_t batch_size = scan_batch_size(shrinker->batch);
-	int64_t nr, total_scan, left, scanned, new_nr;
-	uint64_t freed = 0, calls = 0;
-	unsigned long fruitless = 0;
+	const struct reclaim_host *host = host_of(shrinker);
+	struct reclaim_scan_calls calls = {
+		.walk = walk,
+		.shrinker = shrinker,
+		.sc = sc,
+		.freeable = freeable,
+		.batch_size = scan_batch_size(shrinker->batch),
+	};
+	int64_t nr, total_scan, scanned, new_nr;
 
 	nr = take_deferred(counter);
 	total_scan = scan_total(nr, delta, freeable, priority);
@@ -178,41 +192,28 @@ pass_with_scans(struct walker *walk, struct shrink_control *sc,
 		trace_start(shrinker, sc, nr, freeable, delta, total_scan,
 			    priority);
 
-	left = total_scan;
-	/* No further callback of a shrinker that was freed by one of its own. */
-	while (scan_wanted(left, batch_size, freeable) &&
-	       likely(!is_unlinked(shrinker))) {
-		int64_t before = left;
-		unsigned long ret;
+	calls.left = total_scan;
+	if (unlikely(host && host->scan)) {
+		/* A copy, so that the loop below can keep its own in registers. */
+		struct reclaim_scan_calls hosted = calls;
 
-		/* min_signed(), as a branch, so that a call need not wait for
-		 * what the one before it says. */
-		sc->nr_to_scan = (unsigned long)batch_size;
-		if (unlikely(left < batch_size))
-			sc->nr_to_scan = (unsigned long)left;
-		sc->nr_scanned = sc->nr_to_scan;
-		ret = shrinker->scan_objects(shrinker, sc);
-		if (ret == SHRINK_STOP || unlikely(walk->stop))
-			break;
-		calls++;
-		freed += ret;
-		left = wrap_sub(left, (int64_t)sc->nr_scanned);
-
-		/* A kernel would go on for ever with some callbacks. */
-		if (unlikely(before <= 0 || left >= before) &&
-		    ++fruitless == walk->domain->stall_limit) {
-			count_stall(shrinker);
-			break;
-		}
+		if (scan_calls_next(&hosted))
+			host->scan(shrinker, sc, &hosted);
+		calls = hosted;
+	} else {
+		while (scan_calls_next(&calls) &&
+		       scan_calls_account(&calls,
+					  shrinker->scan_objects(shrinker, sc)))
+			;
 	}
-	scanned = wrap_sub(total_scan, left);
+	scanned = wrap_sub(total_scan, calls.left);
 
 	new_nr = put_deferred(counter,
 			      scan_deferred(nr, delta, scanned, freeable));
 	if (is_traced(walk))
-		trace_end(shrinker, sc, nr, new_nr, left, freed);
-	count_pass(walk, shrinker, calls, (uint64_t)scanned, freed);
-	return freed;
+		trace_end(shrinker, sc, nr, new_nr, calls.left, calls.freed);
+	count_pass(walk, shrinker, calls.calls, (uint64_t)scanned, calls.freed);
+	return calls.freed;
 }
 
 /*

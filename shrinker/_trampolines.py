@@ -8,7 +8,8 @@ The life of one callback:
 2. C lends the frame's ``ShrinkControl`` the structure that the walk has.  Then
    it calls ``shrinker_py_count`` with the frame and the shrinker's number, or
    ``shrinker_py_scan`` with the frame, which stands at that shrinker by then;
-   where it does not, ``shrinker_py_aim`` comes first.
+   where it does not, ``shrinker_py_aim`` comes first.  A pass calls
+   ``shrinker_py_scan`` once for all its scan calls.
 3. The number leads to the ``Record`` of a registration, if that still lives.
    The table and the controls hold records weakly, the running trampoline holds
    its own strongly: whoever closes the registration frees the private data at
@@ -16,15 +17,19 @@ The life of one callback:
    never used twice.  A handle to a dead object would be an abort.)
 4. The owner's method runs with the control, whose C type reads and writes the
    walk's own structure.
-5. The result becomes a number.
+5. The result becomes a number.  After a scan call ``_scan_again`` accounts it in
+   C, and says whether the pass wants another.
 6. What the method raised goes to the starter of the walk (``_outcome``), and
    the core is told 0 ("skip this time") or STOP.
 7. C takes its structure back: the control has expired.  One that nobody kept
-   serves the next callback, one that somebody kept is replaced.
+   serves the next callback, one that somebody kept is replaced.  Nobody is who
+   leaves the list the only one to refer to it, so a trampoline keeps none in a
+   variable while it asks.
 
-All of this runs on numbers and Python objects.  A call into C would give the
-GIL up, and beside a busy thread getting it back takes a switch interval.
-docs/performance.md says what each step costs.
+All of this runs on numbers and Python objects.  A call through cffi would give the
+GIL up, and beside a busy thread getting it back takes a switch interval;
+``_scan_again`` is a function of CPython's API and keeps it.  docs/performance.md
+says what each step costs.
 """
 
 from __future__ import annotations
@@ -116,7 +121,7 @@ def _nobody() -> None:
 
 # Of each frame, by its index.  C adds them, and replaces them.
 _controls: list[ShrinkControl] = []
-hand_out(_controls)
+_scan_again = hand_out(_controls)
 
 
 def adopt(c_shrinker: Any, record: Record) -> int:
@@ -191,23 +196,28 @@ def shrinker_py_count(index: int, number: int) -> int:
         return 0
 
 
-@ffi.def_extern(error=_STOP, onerror=_escaped)  # type: ignore[untyped-decorator]
-def shrinker_py_scan(index: int) -> int:
-    """Call ``scan_objects`` of the record that the frame stands at."""
-    control = _controls[index]
-    reference = control._reference
-    record = reference()
+@ffi.def_extern(onerror=_escaped)  # type: ignore[untyped-decorator]
+def shrinker_py_scan(index: int) -> None:
+    """Call ``scan_objects`` of the record that the frame stands at.
+
+    Again and again, as long as the pass wants it.  What is not accounted by
+    ``_scan_again`` was STOP.
+    """
+    record = _controls[index]._reference()
     if record is None:
-        return _STOP
+        return
     try:
         scan_objects = record.scan_objects
-        result = scan_objects(control)
-        kind = type(result)
-        if kind is int and 0 <= result <= _SHORT:
-            return result  # type: ignore[no-any-return]
-        if kind is ScanObjects:
-            return result.value  # type: ignore[no-any-return]
-        return scan_value(result)
+        while True:
+            result = scan_objects(_controls[index])
+            kind = type(result)
+            if kind is int and 0 <= result <= _SHORT:
+                pass
+            elif kind is ScanObjects:
+                result = result.value
+            else:
+                result = scan_value(result)
+            if not _scan_again(result):
+                return
     except BaseException as error:  # noqa: BLE001 - nothing may enter C
         _raised(record.number, f"in scan_objects of shrinker {record.name!r}", error)
-        return _STOP

@@ -118,6 +118,12 @@ _FS = int(GFP.FS)
 _IO = int(GFP.IO)
 
 
-def hand_out(controls: list[ShrinkControl]) -> None:
-    """Have walks hand out controls, and put those into a list by their frames."""
-    _function("python_host_use", None, _object, _object)(ShrinkControl, controls)
+def hand_out(controls: list[ShrinkControl]) -> Callable[[int], bool]:
+    """Have walks hand out controls, and put those into a list by their frames.
+
+    Returns the function to ask after each scan call, with the number that it
+    freed, whether to call again.
+    """
+    return _function("python_host_use", _object, _object, _object)(  # type: ignore[no-any-return]
+        ShrinkControl, controls
+    )

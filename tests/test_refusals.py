@@ -27,7 +27,7 @@ NOBODY = 2**62
 
 
 def test_callbacks_of_nobody(domain: Domain) -> None:
-    """A record that is gone counts as 0 and stops a scan."""
+    """A record that is gone counts as 0, and is not scanned."""
     seen = []
 
     def count(_: Any) -> int:
@@ -35,12 +35,31 @@ def test_callbacks_of_nobody(domain: Domain) -> None:
         index = len(_trampolines._controls) - 1
         seen.append(_trampolines.shrinker_py_count(index, NOBODY))
         seen.append(_trampolines.shrinker_py_aim(index, NOBODY))
-        seen.append(_trampolines.shrinker_py_scan(index))
+        _trampolines.shrinker_py_scan(index)
         return 0
 
     with register(domain, Scripted(count=count)) as registration:
         assert registration.count() == 0
-    assert seen == [0, False, 2**64 - 1]
+    assert seen == [0, False]
+
+
+def test_scan_calls_of_nobody(domain: Domain) -> None:
+    """Outside of a scan call there is none to follow; a count has none at all."""
+    seen = []
+
+    def count(_: Any) -> int:
+        seen.append(_trampolines._scan_again(3))
+        with pytest.raises(TypeError):
+            _trampolines._scan_again(None)  # type: ignore[arg-type]
+        with pytest.raises(OverflowError):
+            _trampolines._scan_again(2**64)
+        return 0
+
+    with pytest.raises(RuntimeError, match="no scan call"):
+        _trampolines._scan_again(3)
+    with register(domain, Scripted(count=count)) as registration:
+        assert registration.count() == 0
+    assert seen == [False]
 
 
 def test_no_flag_at_all() -> None:

@@ -27,7 +27,15 @@ static bool may_stay(uintptr_t *state)
 	return world.top->may_stay = take(&world.script) & 1;
 }
 
-const struct reclaim_host host = { enter, leave, may_stay };
+/* The model knows nothing of it: a pass is the same whoever makes its calls. */
+static void scan(struct shrinker *shrinker, struct shrink_control *sc,
+		 struct reclaim_scan_calls *calls)
+{
+	while (reclaim_scan_again(calls, shrinker->scan_objects(shrinker, sc)))
+		;
+}
+
+const struct reclaim_host host = { enter, leave, may_stay, scan };
 
 /* --- frames --------------------------------------------------------------- */
 

@@ -19,7 +19,7 @@
 /* Defined by cffi, implemented in shrinker/_trampolines.py and one_pass.py. */
 extern bool shrinker_py_aim(int frame, unsigned long number);
 extern unsigned long shrinker_py_count(int frame, unsigned long number);
-extern unsigned long shrinker_py_scan(int frame);
+extern void shrinker_py_scan(int frame);
 extern unsigned long shrinker_py_pass_scan(unsigned long number,
 					   unsigned long nr_to_scan,
 					   unsigned long *nr_scanned);
@@ -42,6 +42,13 @@ struct frame {
 	struct python_control *control;
 	/* Number of the shrinker that it is aimed at; 0: none. */
 	unsigned long number;
+	/* Of the pass that the running trampoline makes the scan calls of; NULL
+	 * where it makes one on its own. */
+	struct reclaim_scan_calls *scan_calls;
+	/* What the latest of them freed. */
+	unsigned long freed;
+	/* The trampoline has ended, but the pass has not. */
+	bool interrupted;
 	PyGILState_STATE gil;
 	/* When the walk should make room for other threads, in nanoseconds. */
 	uint64_t stays_until;
@@ -52,14 +59,6 @@ static struct frame *free_frames;
 static Py_ssize_t nr_frames;
 /* Of the innermost walk; NULL: there is none, or no memory for one. */
 static _Thread_local struct frame *current_frame;
-
-void python_host_use(void *type, void *list)
-{
-	control_type = type;
-	Py_INCREF(control_type);
-	controls = list;
-	Py_INCREF(controls);
-}
 
 /* Return: a new reference; NULL without memory, and without an exception. */
 static PyObject *new_control(void)
@@ -87,6 +86,7 @@ static void renew_control(struct frame *frame)
 	PyList_SetItem(controls, frame->index, control);
 }
 
+/* Return: NULL where there is no control to hand out. */
 static struct frame *begin_callback(struct shrink_control *sc)
 {
 	struct frame *frame = current_frame;
@@ -101,10 +101,16 @@ static struct frame *begin_callback(struct shrink_control *sc)
 	return frame;
 }
 
-static void end_callback(struct frame *frame)
+/* Return: false where the callback has kept the control. */
+static bool take_control_back(struct frame *frame)
 {
 	frame->control->sc = NULL;
-	if (Py_REFCNT((PyObject *)frame->control) != 1)
+	return Py_REFCNT((PyObject *)frame->control) == 1;
+}
+
+static void end_callback(struct frame *frame)
+{
+	if (!take_control_back(frame))
 		renew_control(frame);
 }
 
@@ -131,22 +137,74 @@ static unsigned long count_in_python(struct shrinker *shrinker,
 	return count;
 }
 
-static unsigned long scan_in_python(struct shrinker *shrinker,
-				    struct shrink_control *sc)
+/* Return: false where nobody could be called. */
+static bool run_trampoline(struct shrinker *shrinker, struct shrink_control *sc,
+			   struct reclaim_scan_calls *calls)
 {
 	struct frame *frame = begin_callback(sc);
-	unsigned long number = number_of(shrinker), freed = SHRINK_STOP;
+	unsigned long number = number_of(shrinker);
 
 	if (!frame)
-		return SHRINK_STOP;
+		return false;
 	if (frame->number != number)
 		frame->number =
 			shrinker_py_aim((int)frame->index, number) ? number : 0;
+	frame->scan_calls = calls;
+	frame->freed = SHRINK_STOP;
+	frame->interrupted = false;
 	if (frame->number)
-		freed = shrinker_py_scan((int)frame->index);
+		shrinker_py_scan((int)frame->index);
+	frame->scan_calls = NULL;
 	end_callback(frame);
-	return freed;
+	return true;
 }
+
+static unsigned long scan_in_python(struct shrinker *shrinker,
+				    struct shrink_control *sc)
+{
+	return run_trampoline(shrinker, sc, NULL) ? current_frame->freed :
+						    SHRINK_STOP;
+}
+
+static void scan_pass_in_python(struct shrinker *shrinker,
+				struct shrink_control *sc,
+				struct reclaim_scan_calls *calls)
+{
+	while (run_trampoline(shrinker, sc, calls) && current_frame->interrupted)
+		;
+}
+
+/*
+ * scan_again(freed): what the trampoline asks after each call of scan_objects().
+ * True: call it again, with the control that stands in the list.
+ */
+static PyObject *scan_again(PyObject *self, PyObject *number)
+{
+	unsigned long freed = PyLong_AsUnsignedLong(number);
+	struct frame *frame = current_frame;
+	struct shrink_control *sc;
+
+	(void)self;
+	if (freed == (unsigned long)-1 && PyErr_Occurred())
+		return NULL;
+	if (!frame || !frame->control || !frame->control->sc) {
+		PyErr_SetString(PyExc_RuntimeError, "no scan call is under way");
+		return NULL;
+	}
+	frame->freed = freed;
+	if (!frame->scan_calls || !reclaim_scan_again(frame->scan_calls, freed))
+		Py_RETURN_FALSE;
+	sc = frame->control->sc;
+	if (!take_control_back(frame)) {
+		/* A new one has to be aimed first, which is seldom. */
+		frame->interrupted = true;
+		Py_RETURN_FALSE;
+	}
+	frame->control->sc = sc;
+	Py_RETURN_TRUE;
+}
+
+static PyMethodDef scan_again_method = { "scan_again", scan_again, METH_O, NULL };
 
 unsigned long python_pass_scan(void *arg, unsigned long nr_to_scan,
 			       unsigned long *nr_scanned)
@@ -213,7 +271,7 @@ static struct frame *take_frame(void)
  */
 #define NO_FRAME ((uintptr_t)1)
 
-void python_host_enter(uintptr_t *state)
+static void enter_python(uintptr_t *state)
 {
 	PyGILState_STATE gil = PyGILState_Ensure();
 	struct frame *frame = take_frame();
@@ -231,7 +289,7 @@ void python_host_enter(uintptr_t *state)
 	*state = (uintptr_t)frame;
 }
 
-void python_host_leave(uintptr_t *state)
+static void leave_python(uintptr_t *state)
 {
 	struct frame *frame = (struct frame *)*state;
 
@@ -253,10 +311,26 @@ static bool may_stay_in_python(uintptr_t *state)
 }
 
 static const struct reclaim_host python_host = {
-	.enter = python_host_enter,
-	.leave = python_host_leave,
+	.enter = enter_python,
+	.leave = leave_python,
+	.may_stay = may_stay_in_python,
+	.scan = scan_pass_in_python,
+};
+
+static const struct reclaim_host gil_host = {
+	.enter = enter_python,
+	.leave = leave_python,
 	.may_stay = may_stay_in_python,
 };
+
+void *python_host_use(void *type, void *list)
+{
+	control_type = type;
+	Py_INCREF(control_type);
+	controls = list;
+	Py_INCREF(controls);
+	return PyCFunction_New(&scan_again_method, NULL);
+}
 
 void python_host_adopt(struct shrinker *shrinker, unsigned long number)
 {
@@ -264,6 +338,11 @@ void python_host_adopt(struct shrinker *shrinker, unsigned long number)
 	shrinker->scan_objects = scan_in_python;
 	shrinker->private_data = (void *)(uintptr_t)number;
 	shrinker_set_host(shrinker, &python_host);
+}
+
+void python_host_hold_gil(struct shrinker *shrinker)
+{
+	shrinker_set_host(shrinker, &gil_host);
 }
 
 void python_host_free_shrinker(void *capsule)

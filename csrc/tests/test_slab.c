@@ -833,6 +833,141 @@ static void hosts_are_left_for_locks(void)
 	reclaim_domain_put(host_domain);
 }
 
+/* Scan calls that the host makes; it does not account for the last of them. */
+static unsigned long host_calls;
+
+static void host_scan(struct shrinker *shrinker, struct shrink_control *sc,
+		      struct reclaim_scan_calls *calls)
+{
+	unsigned long made = 0, ret;
+
+	CHECK_EQ(hosts_inside, 1);
+	log_append(host_log, 's');
+	do
+		ret = shrinker->scan_objects(shrinker, sc);
+	while (++made < host_calls && reclaim_scan_again(calls, ret));
+}
+
+static const struct reclaim_host scanning_host = {
+	.enter = host_enter,
+	.leave = host_leave,
+	.may_stay = host_may_stay,
+	.scan = host_scan,
+};
+
+/* What a walk at priority 0 over one cache of 1,000 objects has left behind. */
+struct outcome {
+	struct reclaim_statistics statistics;
+	unsigned long scans;
+	int64_t deferred;
+	int traced;
+	struct shrink_event events[2];
+};
+
+static struct outcome outcome_of_walk(const struct reclaim_host *with,
+				      cache_hook on_scan)
+{
+	struct reclaim_domain *domain = domain_new(1);
+	struct outcome outcome = { .scans = 0 };
+	struct cache cache;
+
+	host_domain = domain_new(1);
+	host_log[0] = '\0';
+	cache_prepare(&cache, domain, 0, 'c', 1000);
+	cache.on_scan = on_scan;
+	cache.keeps = true;
+	shrinker_set_host(cache.shrinker, with);
+	shrinker_register(cache.shrinker);
+	CHECK_EQ(reclaim_trace_start(domain, 2), 0);
+	walk(domain, 0);
+	outcome.traced = (int)reclaim_trace_read(domain, outcome.events, 2);
+	reclaim_trace_stop(domain);
+	outcome.statistics = statistics_of(domain);
+	outcome.statistics.host_entries = 0;
+	outcome.scans = atomic_load(&cache.scans);
+	outcome.deferred = shrinker_nr_deferred(cache.shrinker, 0, NULL);
+	cache_close(&cache);
+	reclaim_domain_put(domain);
+	reclaim_domain_put(host_domain);
+	return outcome;
+}
+
+static void half_of_it(struct cache *cache, struct shrink_control *sc)
+{
+	(void)cache;
+	sc->nr_scanned = sc->nr_to_scan / 2;
+}
+
+static void none_of_it(struct cache *cache, struct shrink_control *sc)
+{
+	(void)cache;
+	sc->nr_scanned = 0;
+}
+
+static void stop_from_the_third(struct cache *cache, struct shrink_control *sc)
+{
+	(void)sc;
+	cache->answers = atomic_load(&cache->scans) >= 3;
+	cache->answer = SHRINK_STOP;
+}
+
+static void end_the_walk_in_the_third(struct cache *cache, struct shrink_control *sc)
+{
+	(void)sc;
+	if (atomic_load(&cache->scans) == 3)
+		reclaim_stop_walk();
+}
+
+static void leave_in_the_third(struct cache *cache, struct shrink_control *sc)
+{
+	(void)sc;
+	if (atomic_load(&cache->scans) == 3)
+		shrinker_unregister(cache->shrinker, false);
+}
+
+/* A pass is the same whoever makes its scan calls; what the host does not account
+ * for has not been. */
+static void a_host_may_make_the_scan_calls(void)
+{
+	const cache_hook hooks[] = { NULL,
+				     half_of_it,
+				     none_of_it,
+				     stop_from_the_third,
+				     end_the_walk_in_the_third,
+				     leave_in_the_third };
+	const unsigned long scans[] = { 15, 30, RECLAIM_STALL_LIMIT, 3, 3, 3 };
+	size_t i;
+
+	host_calls = ~0UL;
+	for (i = 0; i < sizeof(hooks) / sizeof(hooks[0]); i++) {
+		struct outcome here = outcome_of_walk(NULL, hooks[i]);
+		struct outcome there = outcome_of_walk(&scanning_host, hooks[i]);
+		int event;
+
+		CHECK_TEXT(host_log, "(s)");
+		CHECK_EQ(here.scans, scans[i]);
+		CHECK_EQ(there.scans, here.scans);
+		CHECK_EQ(there.deferred, here.deferred);
+		CHECK(!memcmp(&there.statistics, &here.statistics,
+			      sizeof(here.statistics)));
+		CHECK_EQ(here.traced, 2);
+		CHECK_EQ(there.traced, 2);
+		for (event = 0; event < 2; event++) {
+			CHECK_EQ(there.events[event].nr, here.events[event].nr);
+			CHECK_EQ(there.events[event].new_nr,
+				 here.events[event].new_nr);
+			CHECK_EQ(there.events[event].total_scan,
+				 here.events[event].total_scan);
+			CHECK_EQ(there.events[event].retval,
+				 here.events[event].retval);
+		}
+	}
+
+	host_calls = 3;
+	CHECK_EQ(outcome_of_walk(&scanning_host, NULL).statistics.scan_calls, 2);
+	CHECK_EQ(outcome_of_walk(&scanning_host, NULL).deferred, 2000 - 2 * 128);
+}
+
 /* --- stopping a walk ------------------------------------------------------ */
 
 static void stop_walk(struct cache *cache, struct shrink_control *sc)
@@ -900,6 +1035,7 @@ int main(void)
 	RUN(hosts_are_entered_once);
 	RUN(hosts_around_other_reclaim);
 	RUN(hosts_are_left_for_locks);
+	RUN(a_host_may_make_the_scan_calls);
 	RUN(a_callback_can_stop_the_walk);
 	return checks_report("test_slab");
 }

@@ -28,12 +28,19 @@
 #endif
 #include <shrinker/types.h>
 
+struct shrinker;
+struct reclaim_scan_calls;
+
 /**
  * struct reclaim_host - what a language runtime does around its callbacks
  * @enter: called before the first hosted pass of a walk; may block
  * @leave: called on the same thread when the walk is over, or stays outside
  * @may_stay: called before a pass of a shrinker that the host does not host,
  *	while the walk is inside the host; false makes the walk leave
+ * @scan: NULL, or called for all scan calls of a pass of a shrinker that the
+ *	host hosts, so that the runtime is gone into once for all of them.  Finds
+ *	@sc ready for the first; after each, reclaim_scan_again() has to be asked
+ *	for another.  What is not accounted there has not been
  *
  * The core knows no Python.  A runtime with a global lock takes it in @enter
  * and gives it back in @leave; one walk enters once, however many of the
@@ -41,12 +48,14 @@
  * run inside the host too: they must not wait for what a thread outside may need
  * the host for.  @state is a word for the host's own use, 0 at
  * first and kept while the walk is inside.  No lock of the core is held while
- * any of the three runs.
+ * any of them runs.
  */
 struct reclaim_host {
 	void (*enter)(uintptr_t *state);
 	void (*leave)(uintptr_t *state);
 	bool (*may_stay)(uintptr_t *state);
+	void (*scan)(struct shrinker *shrinker, struct shrink_control *sc,
+		     struct reclaim_scan_calls *calls);
 };
 
 /**
@@ -303,6 +312,17 @@ void shrinker_get_statistics(struct shrinker *shrinker,
  */
 void shrinker_set_host(struct shrinker *shrinker,
 		       const struct reclaim_host *host);
+
+/**
+ * reclaim_scan_again - a scan call that a host has made is over
+ * @calls: of the pass, as reclaim_host.scan was told
+ * @freed: what the callback returned; sc->nr_scanned is read too
+ *
+ * Context: in reclaim_host.scan, on its thread.
+ * Return: true where the pass goes on, with sc->nr_to_scan and sc->nr_scanned set
+ * for the next call; false where it is over.
+ */
+bool reclaim_scan_again(struct reclaim_scan_calls *calls, unsigned long freed);
 
 /**
  * shrinker_set_label - name the scan callback in trace events

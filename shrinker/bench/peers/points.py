@@ -1,8 +1,8 @@
 """What ``shrinker bench --peers`` measures: each way into Python with each result.
 
-All call the methods of the same caches from the same loop in C
-(``bench_call_back``), which holds the GIL all along: what is compared is the way
-into the method and back, not who takes the GIL when.
+All are shrinkers that call the methods of the same caches, in the same passes
+(``bench_pass``), which hold the GIL all along: what is compared is the way into the
+method and back, not who takes the GIL when.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ import sys
 import traceback
 from typing import TYPE_CHECKING, Any
 
-from shrinker._ffi import ffi
+from shrinker._ffi import ffi, lib
 from shrinker.bench.peers.points import Peer
 from shrinker.builder import ShrinkerBuilder
 from shrinker.domain import Domain
@@ -25,36 +25,75 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-__all__ = ["attach"]
+__all__ = ["Attached"]
 
 _SIGNATURE = "unsigned long(struct shrinker *, struct shrink_control *)"
 _STOP = ScanObjects.STOP.value
 _SHORT = 2**30 - 1
+# Where a pass wants what was counted, once.
+_PRIORITY = 1
 
 
-def attach(peer: Peer, cache: Any, directory: Path) -> tuple[Any, object]:
-    """Return a C shrinker that calls a cache's methods, and what keeps it alive.
+class Attached:
+    """A shrinker in a domain of its own, whose callbacks are a cache's methods.
 
     Raises ``ImportError`` for a peer that ``directory`` does not have.
     """
-    if peer is Peer.SHRINKER:
-        domain = Domain()
-        registration = ShrinkerBuilder("bench", domain=domain).register(cache)
-        return registration._c, registration
-    c_shrinker = ffi.new("struct shrinker *")
-    keep: object
-    if peer is Peer.CTYPES:
-        keep = _ctypes(c_shrinker, cache)
-    elif peer is Peer.CALLBACK:
-        keep = _callback(c_shrinker, cache)
-    else:
-        # Last, so that nothing else is found there.
-        sys.path.append(str(directory))
+
+    # Invariants: `c` is registered until `close`; `_keep` keeps what its callbacks
+    # need.
+
+    def __init__(self, peer: Peer, cache: Any, batch: int, directory: Path) -> None:
+        self._domain = Domain()
+        if peer is Peer.SHRINKER:
+            builder = ShrinkerBuilder("bench", domain=self._domain)
+            builder.set_batch(batch)
+            registration = builder.register(cache)
+            self._keep: object = registration
+            self.c: Any = registration._c
+            return
+        # SAFETY: a capsule of the domain's owns what its `_c` points to.
+        self.c = lib.reclaim_shrinker_alloc(self._domain._c, 0, b"bench")
+        if not self.c:
+            raise MemoryError
+        self.c.batch = batch
         try:
-            keep = _compiled(peer, c_shrinker, cache)
-        finally:
-            sys.path.remove(str(directory))
-    return c_shrinker, (c_shrinker, keep)
+            self._keep = _set_up(peer, self.c, cache, directory)
+        except BaseException:
+            lib.shrinker_free(self.c)
+            raise
+        lib.python_host_hold_gil(self.c)
+        lib.shrinker_register(self.c)
+
+    def run(self, passes: int) -> int:
+        """Make passes that scan the whole cache; return how many objects went."""
+        # SAFETY: see the invariants; before `close` only.
+        return int(lib.bench_pass(self.c, _PRIORITY, 1, passes))
+
+    def scan_calls(self) -> int:
+        """Return the scan calls so far, but for those that returned STOP."""
+        statistics = ffi.new("struct shrinker_statistics *")
+        lib.shrinker_get_statistics(self.c, statistics)
+        return int(statistics.scan_calls)
+
+    def close(self) -> None:
+        """Free the shrinker; nothing is called any more."""
+        if not hasattr(self._keep, "close"):
+            lib.shrinker_free(self.c)
+        self._domain.close()
+
+
+def _set_up(peer: Peer, c_shrinker: Any, cache: Any, directory: Path) -> object:
+    if peer is Peer.CTYPES:
+        return _ctypes(c_shrinker, cache)
+    if peer is Peer.CALLBACK:
+        return _callback(c_shrinker, cache)
+    # Last, so that nothing else is found there.
+    sys.path.append(str(directory))
+    try:
+        return _compiled(peer, c_shrinker, cache)
+    finally:
+        sys.path.remove(str(directory))
 
 
 class _Control:

@@ -32,10 +32,20 @@ int __wrap_vasprintf(char **text, const char *format, va_list arguments);
 int __wrap_pthread_atfork(void (*prepare)(void), void (*parent)(void),
 			  void (*child)(void));
 
+/* clang's TSan is linked into the program, and installs handlers of its own before it
+ * can stand being called. */
+#define BEFORE_SANITIZERS
+#ifdef __has_attribute
+#if __has_attribute(disable_sanitizer_instrumentation)
+#undef BEFORE_SANITIZERS
+#define BEFORE_SANITIZERS __attribute__((disable_sanitizer_instrumentation))
+#endif
+#endif
+
 /* Allocations that work before one fails; then all fail. */
 static unsigned long left = ~0UL;
 
-static inline bool may(void)
+BEFORE_SANITIZERS static inline bool may(void)
 {
 	if (left == ~0UL)
 		return true;
@@ -76,8 +86,9 @@ int __wrap_vasprintf(char **text, const char *format, va_list arguments)
 static bool atfork_fails;
 static unsigned int atfork_times = 1;
 
-int __wrap_pthread_atfork(void (*prepare)(void), void (*parent)(void),
-			  void (*child)(void))
+BEFORE_SANITIZERS int __wrap_pthread_atfork(void (*prepare)(void),
+					    void (*parent)(void),
+					    void (*child)(void))
 {
 	unsigned int i;
 

@@ -13,12 +13,16 @@
 static pthread_mutex_t domains_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct reclaim_domain *domains;
 static _Atomic(struct reclaim_domain *) default_domain;
-static pthread_once_t fork_handlers = PTHREAD_ONCE_INIT;
+static _Atomic(bool) fork_handlers;
+/* How often the handlers are at work for the fork() of this thread. */
+static _Thread_local int forking;
 
 static void before_fork(void)
 {
 	struct reclaim_domain *domain;
 
+	if (forking++)
+		return;
 	pthread_mutex_lock(&domains_lock);
 	for (domain = domains; domain; domain = domain->next_domain) {
 		pthread_mutex_lock(&domain->memcg_lock);
@@ -29,7 +33,7 @@ static void before_fork(void)
 	}
 }
 
-static void after_fork_in_parent(void)
+static void unlock_all(void)
 {
 	struct reclaim_domain *domain;
 
@@ -41,6 +45,12 @@ static void after_fork_in_parent(void)
 		pthread_mutex_unlock(&domain->memcg_lock);
 	}
 	pthread_mutex_unlock(&domains_lock);
+}
+
+static void after_fork_in_parent(void)
+{
+	if (!--forking)
+		unlock_all();
 }
 
 static bool is_mine(const struct walker *walk)
@@ -59,6 +69,8 @@ static void after_fork_in_child(void)
 	struct reclaim_domain *domain;
 	struct walker *walk;
 
+	if (--forking)
+		return;
 	for (domain = domains; domain; domain = domain->next_domain) {
 		for (walk = domain->spare; walk; walk = atomic_load(&walk->next)) {
 			if (is_mine(walk))
@@ -77,14 +89,25 @@ static void after_fork_in_child(void)
 		/* Threads that waited on it are gone. */
 		pthread_cond_init(&domain->idle, NULL);
 	}
-	after_fork_in_parent();
+	unlock_all();
 	for (domain = domains; domain; domain = domain->next_domain)
 		bury_all_idle(domain);
 }
 
-static void install_fork_handlers(void)
+/*
+ * Return: whether there are handlers; false where memory ran out, and the next call
+ * tries again.  No lock and no pthread_once(): a child would not get the one back
+ * from a thread that it does not have, the other never tries twice.  Threads that
+ * come at once may install the handlers twice, so these count how deep they are.
+ */
+static bool fork_is_handled(void)
 {
-	pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+	if (atomic_load(&fork_handlers))
+		return true;
+	if (pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child))
+		return false;
+	atomic_store(&fork_handlers, true);
+	return true;
 }
 
 /* Nobody can reach the domain any more, or ever could. */
@@ -119,6 +142,9 @@ struct reclaim_domain *reclaim_domain_create(int nr_nodes,
 
 	if (nr_nodes < 1 || nr_nodes > RECLAIM_MAX_NODES)
 		return NULL;
+	/* A domain without would be locked for ever in a child of fork(). */
+	if (!fork_is_handled())
+		return NULL;
 	domain = aligned_alloc(CACHE_LINE, sizeof(*domain));
 	if (!domain)
 		return NULL;
@@ -148,7 +174,6 @@ struct reclaim_domain *reclaim_domain_create(int nr_nodes,
 		return NULL;
 	}
 
-	pthread_once(&fork_handlers, install_fork_handlers);
 	pthread_mutex_lock(&domains_lock);
 	domain->next_domain = domains;
 	domains = domain;

@@ -56,7 +56,7 @@ class LruStatus(enum.Enum):
     RETRY = "retry"
     """It stays, and the walk starts again from the head."""
     STOP = "stop"
-    """It stays, and the walk ends."""
+    """It stays, and the walk of its list ends; that of a node begins the next list."""
 
 
 class _Entry:
@@ -306,7 +306,8 @@ class ListLru(NotCopied):
     ) -> int:
         """Walk the lists of a node: the root's, then others in order of memcg id.
 
-        Otherwise as ``walk``; ``nr_to_walk`` is for all lists together.
+        Otherwise as ``walk``; ``nr_to_walk`` is for all lists together, and where it
+        is used up the walk is over.  STOP ends the walk of one list only.
         """
         self._check_walk(isolate, nr_to_walk)
         self._domain._check_nid(nid)

@@ -23,10 +23,14 @@ HANGS = 40
 """After so many seconds beyond that, a thread that has not ended hangs."""
 
 
-def go_on(seconds: float = SECONDS) -> Callable[[], bool]:
-    """Return what says whether the time is not yet over."""
-    end = time.monotonic() + seconds
-    return lambda: time.monotonic() < end
+def go_on(
+    ledger: Ledger, enough: Callable[[], object] = lambda: True
+) -> Callable[[], bool]:
+    """Return what says whether to go on: for a time, and until enough has happened."""
+    end = time.monotonic() + SECONDS
+    return lambda: (
+        time.monotonic() < end or len(ledger.gone) < ledger.at_least or not enough()
+    )
 
 
 def run_all(*targets: Callable[[], object]) -> None:
@@ -59,17 +63,18 @@ def run_all(*targets: Callable[[], object]) -> None:
 class Ledger:
     """Private data that came and that went, and callbacks that should not be."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, at_least: int) -> None:
+        self.at_least = at_least
         self.numbers = itertools.count()
         self.gone: list[int] = []
         self.wrong: list[str] = []
 
-    def check(self, *, at_least: int) -> None:
+    def check(self) -> None:
         """All went that came, once each, and nothing wrong was seen."""
         assert self.wrong == []
         born = next(self.numbers)
         assert sorted(self.gone) == list(range(born))
-        assert born >= at_least
+        assert born >= self.at_least
         print(f"{born} private data")  # noqa: T201 - the figure, for -s
 
 

@@ -23,10 +23,10 @@ pytestmark = [
 
 def test_dropped_by_whoever_holds_the_lock() -> None:
     """Threads that hold a lock drop registrations whose callbacks want that lock."""
-    ledger = Ledger()
+    ledger = Ledger(at_least=100)
     lock = threading.Lock()
-    more = go_on()
-    met = []
+    met: list[int] = []
+    more = go_on(ledger, lambda: met)
 
     class Locking(Counted):
         def act(self, result: int) -> int:
@@ -50,15 +50,15 @@ def test_dropped_by_whoever_holds_the_lock() -> None:
         run_all(owner, owner, walker, walker)
         assert domain.shrinkers() == ()
     assert met
-    ledger.check(at_least=100)
+    ledger.check()
 
 
 def test_collected_in_callbacks() -> None:
     """The collector, run by callbacks in several threads, finalises registrations that
     hang in cycles with their private data, builders, groups and domains of their own,
     some of them in the middle of a pass."""
-    ledger = Ledger()
-    more = go_on()
+    ledger = Ledger(at_least=100)
+    more = go_on(ledger)
 
     class Collecting(Counted):
         def act(self, result: int) -> int:
@@ -87,14 +87,14 @@ def test_collected_in_callbacks() -> None:
         gc.collect()
         assert domain.shrinkers() == ()
     gc.collect()
-    ledger.check(at_least=100)
+    ledger.check()
 
 
 def test_finalisers_that_use_the_library() -> None:
     """Private data whose finaliser walks, registers, closes and drops: it runs where
     the last callback ends, inside of a walk."""
-    ledger = Ledger()
-    more = go_on()
+    ledger = Ledger(at_least=50)
+    more = go_on(ledger)
     walked = []
 
     class Busy(Counted):
@@ -132,4 +132,4 @@ def test_finalisers_that_use_the_library() -> None:
         others.clear()
         assert domain.statistics().nested > 0
     assert 10 in walked
-    ledger.check(at_least=50)
+    ledger.check()

@@ -495,6 +495,29 @@ def test_walk_node(machine: Domain) -> None:
         assert lru.count_node(0) == 1
 
 
+def test_stop_ends_the_walk_of_one_list(machine: Domain) -> None:
+    """The walk of a node goes on with the next list, and ends with its budget."""
+    with (
+        register(machine, Cache(0), flags=MEMCG) as registration,
+        ListLru(shrinker=registration) as lru,
+    ):
+        a, b = machine.create_memcg("a"), machine.create_memcg("b")
+        lru.add_many(things("12"), 0)
+        lru.add_many(things("34"), 0, a)
+        lru.add_many(things("56"), 0, b)
+        seen: list[str] = []
+
+        def isolate(thing: Thing) -> LruStatus:
+            seen.append(str(thing))
+            return LruStatus.STOP
+
+        assert lru.walk_node(isolate, 100) == 0
+        assert "".join(seen) == "135"
+        assert lru.walk_node(isolate, 2) == 0
+        assert "".join(seen) == "13513"
+        assert lru.count_node(0) == 6
+
+
 def test_shrinker_of_another_domain(machine: Domain) -> None:
     """Lru and shrinker are of one domain."""
     with Domain() as other:

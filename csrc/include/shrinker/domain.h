@@ -85,8 +85,9 @@ struct reclaim_result {
  *	callback had said SHRINK_STOP; 0: never, as in the kernel
  * @flags: RECLAIM_*
  *
- * Return: the domain, held once for the caller; NULL where memory ran out or
- * @nr_nodes is out of range.
+ * Return: the domain, held once for the caller; NULL where memory ran out, also
+ * for handlers without which a child of fork() could find the domain locked for
+ * ever, or @nr_nodes is out of range.
  */
 struct reclaim_domain *reclaim_domain_create(int nr_nodes,
 					     unsigned long stall_limit,

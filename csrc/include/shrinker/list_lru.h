@@ -47,7 +47,7 @@ struct list_lru_one;
  * @LRU_ROTATE: nothing; it goes to the tail
  * @LRU_SKIP: nothing; it stays where it is
  * @LRU_RETRY: nothing, but it let go of the lock meanwhile
- * @LRU_STOP: nothing; the walk is over
+ * @LRU_STOP: nothing; the walk of this list is over
  *
  * After both RETRYs the walk starts again from the head.
  */
@@ -218,7 +218,8 @@ unsigned long list_lru_walk_one(struct list_lru *lru, int nid,
  * list_lru_walk_node - offer a node's items to a callback, of all groups
  *
  * The root's list first, then each group's in order of its id, while budget is
- * left; otherwise as list_lru_walk_one().
+ * left: LRU_STOP ends the walk of one list, and the next is begun.  Otherwise as
+ * list_lru_walk_one().
  */
 unsigned long list_lru_walk_node(struct list_lru *lru, int nid,
 				 list_lru_walk_cb isolate, void *arg,
@@ -226,6 +227,8 @@ unsigned long list_lru_walk_node(struct list_lru *lru, int nid,
 
 /**
  * list_lru_walk - offer all items to a callback, node after node
+ *
+ * As list_lru_walk_node(), while budget is left.
  */
 unsigned long list_lru_walk(struct list_lru *lru, list_lru_walk_cb isolate,
 			    void *arg, unsigned long nr_to_walk);

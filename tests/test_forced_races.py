@@ -5,6 +5,7 @@ A hook in the window lets the other thread do its part, and waits until it has.
 
 from __future__ import annotations
 
+import gc
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +14,19 @@ from processes_support import run
 from races_support import Counted, Ledger
 from tests_support import Scripted, register
 
-from shrinker import Domain, ShrinkerBuilder, ShrinkerError
+from shrinker import (
+    CountObjects,
+    Domain,
+    ListLru,
+    ShrinkerBuilder,
+    ShrinkerError,
+    ShrinkerFlags,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    from shrinker import Memcg, ShrinkControl
 
 LIMIT = 60
 """Seconds; how long a thread waits for one that is stuck."""
@@ -186,3 +196,125 @@ print(found[0] is found[1] is default_domain(), len(shrinker.domain._default))
 """
     )
     assert out == "True 1\n"
+
+
+class Listed:
+    """Something that can be on a ListLru, and be looked for by a weak reference."""
+
+
+@pytest.fixture
+def in_group(domain: Domain) -> Iterator[tuple[ListLru, Memcg, Any]]:
+    """A memcg-aware lru, a group, and a shrinker that counts what is on the lru."""
+    lrus: list[ListLru] = []
+
+    def count(sc: ShrinkControl) -> Any:
+        return lrus[0].shrink_count(sc) or CountObjects.EMPTY
+
+    flags = ShrinkerFlags.MEMCG_AWARE
+    with register(domain, Scripted(count), flags=flags) as registration:
+        lrus.append(ListLru(shrinker=registration))
+        group = domain.create_memcg("group")
+        yield lrus[0], group, registration
+        lrus[0].close()
+
+
+def put_with(
+    lru: ListLru, before: Callable[[], object], after: Callable[[], object]
+) -> None:
+    """Have something done right before and after objects are put on an lru's lists."""
+    put = lru._put
+
+    def hooked(*args: Any) -> Any:
+        before()
+        added = put(*args)
+        after()
+        return added
+
+    lru._put = hooked  # type: ignore[method-assign]
+
+
+def test_a_signal_between_an_object_and_its_bit(in_group: Any) -> None:
+    """An object whose adding was interrupted is seen by walks where it is on a list."""
+    lru, group, registration = in_group
+
+    def signal() -> None:
+        raise KeyboardInterrupt
+
+    put_with(lru, int, signal)
+    with pytest.raises(KeyboardInterrupt):
+        lru.add(Listed(), memcg=group)
+    assert len(lru) == 1
+    assert group.has_shrinker_bit(0, registration)
+
+
+def test_a_walk_clears_the_bit_before_the_object_is_there(
+    domain: Domain, in_group: Any
+) -> None:
+    """The bit is there when the object is: a walk that found the list empty, just
+    before, has cleared it."""
+    lru, group, registration = in_group
+    cleared = []
+
+    def walk() -> None:
+        domain.shrink_slab(memcg=group)
+        cleared.append(not group.has_shrinker_bit(0, registration))
+
+    put_with(lru, walk, int)
+    assert lru.add(Listed(), memcg=group)
+    assert cleared == [True]
+    assert group.has_shrinker_bit(0, registration)
+
+
+def test_an_lru_closes_before_the_object_is_there(in_group: Any) -> None:
+    """The object is not on it afterwards, is free for another lru, and add() says
+    why."""
+    lru, group, _ = in_group
+    put_with(lru, lru.close, int)
+    listed = Listed()
+    with pytest.raises(ShrinkerError, match="the lru is closed"):
+        lru.add(listed, memcg=group)
+    assert len(lru) == 0
+    with ListLru() as other:
+        assert other.add(listed)
+
+
+def test_another_lru_takes_one_of_many_before_they_are_there(in_group: Any) -> None:
+    """None is added: those before it are taken off again."""
+    lru, group, _ = in_group
+    listed = [Listed() for _ in range(3)]
+    with ListLru() as other:
+        put_with(lru, lambda: other.add(listed[1]), int)
+        with pytest.raises(ShrinkerError, match="on another lru"):
+            lru.add_many(listed, memcg=group)
+        assert len(lru) == 0
+        assert [other.add(each) for each in listed] == [True, False, True]
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["before", "after"])
+@pytest.mark.parametrize("closes", [True, False], ids=["closed", "left"])
+def test_moved_on_while_its_lru_is_collected(first: bool, closes: bool) -> None:
+    """A finaliser puts an object of a collected lru on another one, before or after
+    the lru's own finaliser: it is there, and can be taken off."""
+    listed = Listed()
+
+    class Mover:
+        def __del__(self) -> None:
+            moved.append(other.add(listed))
+            if closes:
+                self.lru.close()
+
+        lru: ListLru
+
+    moved: list[bool] = []
+    with ListLru() as other:
+        # Finalisers of a cycle run in the order in which the objects were made.
+        made: list[Any] = [Mover(), ListLru()] if first else [ListLru(), Mover()]
+        mover, lru = made if first else reversed(made)
+        mover.lru, lru.mover = lru, mover
+        lru.add(listed)
+        del made, mover, lru
+        gc.collect()
+        assert moved == [True]
+        assert len(other) == 1
+        assert not other.add(listed)
+        assert other.remove(listed)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import threading
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,19 +15,25 @@ from processes_support import run
 from races_support import Counted, Ledger
 from tests_support import Scripted, register
 
+import shrinker.domain
 from shrinker import (
     CountObjects,
     Domain,
     ListLru,
+    LruStatus,
+    Memcg,
     ShrinkerBuilder,
     ShrinkerError,
     ShrinkerFlags,
+    _outcome,
 )
+from shrinker.list_lru import _List
+from shrinker.native import Callback
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from shrinker import Memcg, ShrinkControl
+    from shrinker import ShrinkControl
 
 LIMIT = 60
 """Seconds; how long a thread waits for one that is stuck."""
@@ -318,3 +325,320 @@ def test_moved_on_while_its_lru_is_collected(first: bool, closes: bool) -> None:
         assert len(other) == 1
         assert not other.add(listed)
         assert other.remove(listed)
+
+
+def test_interrupted_between_an_offline_group_and_its_parent(in_group: Any) -> None:
+    """An object that was put on the list of a group gone offline meanwhile, by whoever
+    could not move it any more, moves up when the group is closed."""
+    lru, group, _ = in_group
+
+    def signal() -> None:
+        raise KeyboardInterrupt
+
+    assert lru.add(Listed(), memcg=group)
+    put_with(lru, group.offline, signal)
+    with pytest.raises(KeyboardInterrupt):
+        lru.add(Listed(), memcg=group)
+    assert (lru.count(), len(lru)) == (1, 2)
+    group.close()
+    assert (lru.count(), len(lru)) == (2, 2)
+
+
+def test_a_parent_goes_offline_while_objects_move_to_it(
+    domain: Domain, in_group: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They end on the list of the next one above that is online."""
+    lru, parent, _ = in_group
+    child = domain.create_memcg("child", parent)
+    lru.add(Listed(), memcg=child)
+    look = _List.first
+
+    def first(self: _List, n: int) -> Any:
+        entries = look(self, n)
+        if self.memcg is child and parent.online:
+            parent.offline()
+        return entries
+
+    monkeypatch.setattr(_List, "first", first)
+    child.offline()
+    assert not parent.online
+    assert (lru.count(), len(lru)) == (1, 1)
+
+
+@pytest.mark.parametrize("how", ["removed", "moved"])
+def test_a_walk_hands_nobody_what_left_the_list(in_group: Any, how: str) -> None:
+    """Objects that the walk has looked ahead to, and that were taken off or moved to a
+    parent before their turn, are not isolated."""
+    lru, group, _ = in_group
+    listed = [Listed() for _ in range(3)]
+    lru.add_many(listed, memcg=group)
+    handed = []
+
+    def isolate(obj: Any) -> LruStatus:
+        handed.append(listed.index(obj))
+        if how == "removed":
+            lru.remove(listed[1])
+        else:
+            group.offline()
+        return LruStatus.SKIP
+
+    assert lru.walk(isolate, 10, memcg=group) == 0
+    assert handed == ([0, 2] if how == "removed" else [0])
+
+
+def test_rotating_what_is_off_the_list(in_group: Any) -> None:
+    """An isolate callback may take its object off and say that it was used lately."""
+    lru, group, _ = in_group
+    lru.add(Listed(), memcg=group)
+
+    def isolate(obj: Any) -> LruStatus:
+        assert lru.remove(obj)
+        return LruStatus.ROTATE
+
+    assert lru.walk(isolate, 1, memcg=group) == 0
+    assert len(lru) == 0
+
+
+def test_two_register_one_builder(domain: Domain) -> None:
+    """The one who comes second hears that it is used up, however close they are."""
+    builder = ShrinkerBuilder("cache", domain=domain)
+    check = domain._check_open
+    registered: list[Any] = []
+
+    def check_open() -> None:
+        check()
+        domain._check_open = check  # type: ignore[method-assign]
+        registered.append(builder.register(Scripted()))
+
+    domain._check_open = check_open  # type: ignore[method-assign]
+    with pytest.raises(ShrinkerError, match="the builder was used up"):
+        builder.register(Scripted())
+    assert domain.shrinkers() == tuple(registered)
+    registered[0].close()
+
+
+def test_debugfs_beside_a_close_and_an_offline_group(domain: Domain) -> None:
+    """A shrinker that was closed while its groups were gone through is not shown, not
+    even with what it had counted for the first of them."""
+
+    def count(_sc: ShrinkControl) -> int:
+        group.offline()
+        registration.close()
+        return 5
+
+    flags = ShrinkerFlags.MEMCG_AWARE
+    registration = register(domain, Scripted(count), flags=flags)
+    group = domain.create_memcg("group")
+    assert domain.debugfs() == {}
+    assert registration.closed
+
+
+def test_private_data_is_read_beside_a_close(domain: Domain) -> None:
+    """What was registered, or an error, but never nothing."""
+    data = Scripted()
+    registration = register(domain, data)
+    check = registration._check_open
+
+    def check_open() -> None:
+        check()
+        registration.close()
+
+    registration._check_open = check_open  # type: ignore[method-assign]
+    assert registration.private_data is data
+
+
+def test_a_signal_while_a_group_is_made(
+    domain: Domain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The group that nobody has is not in the tree: its parent can be closed."""
+    parent = domain.create_memcg("parent")
+
+    def signal(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Memcg, "__init__", signal)
+        with pytest.raises(KeyboardInterrupt):
+            domain.create_memcg("group", parent)
+    assert domain.memcgs() == (domain.root, parent)
+    parent.offline()
+    parent.close()
+
+
+def test_shrinkers_are_in_the_order_of_walks(domain: Domain) -> None:
+    """Also where one that was registered later could be found earlier."""
+    others: list[Any] = []
+
+    def another() -> None:
+        if not others:
+            others.append(None)
+            others[0] = register(domain, Scripted(), name="second")
+
+    domain._registrations = Window(before=another)
+    first = register(domain, Scripted(), name="first")
+    assert domain.shrinkers() == (first, others[0])
+    assert list(domain.debugfs()) == ["first-0", "second-1"]
+    first.close()
+    others[0].close()
+
+
+class Needed:
+    """What native callbacks need."""
+
+
+def test_what_running_native_callbacks_need_is_kept(domain: Domain) -> None:
+    """A callback closes a native shrinker whose callback runs in another thread: what
+    that one needs outlives other walks, and goes when it has returned."""
+    begun, leave = threading.Event(), threading.Event()
+
+    @Callback
+    def count(_shrinker: Any, _sc: Any) -> int:
+        begun.set()
+        leave.wait(LIMIT)
+        return 0
+
+    needed = Needed()
+    gone = weakref.ref(needed)
+    builder = ShrinkerBuilder("native", domain=domain)
+    native = builder.register_native(count, count, keepalive=needed)
+    del needed
+    walk = threading.Thread(target=domain.shrink_slab)
+    walk.start()
+    try:
+        assert begun.wait(LIMIT)
+
+        def close(_sc: ShrinkControl) -> int:
+            native.close()
+            return 0
+
+        with register(domain, Scripted(close)) as other:
+            other.count()
+            domain.shrink_slab()
+            domain.shrink_slab()
+        assert native.closed
+        assert gone() is not None
+    finally:
+        leave.set()
+        walk.join()
+    assert gone() is None
+
+
+def test_a_domain_lets_go_of_what_was_needed_when_it_closes() -> None:
+    """A native callback outside of any walk has closed its own shrinker."""
+    domain = Domain()
+
+    @Callback
+    def count(_shrinker: Any, _sc: Any) -> int:
+        native.close()
+        return 7
+
+    needed = Needed()
+    gone = weakref.ref(needed)
+    builder = ShrinkerBuilder("native", domain=domain)
+    native = builder.register_native(count, count, keepalive=needed)
+    del needed
+    assert native.count() == 7
+    assert native.closed
+    assert gone() is not None
+    domain.close()
+    assert gone() is None
+
+
+def test_what_is_needed_while_another_walk_looks_who_is_done(
+    domain: Domain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is lost between the two."""
+
+    class Lib:
+        def reclaim_domain_nr_lingering(self, _: object) -> int:
+            domain._linger("later")
+            return 1
+
+    domain._linger("before")
+    with monkeypatch.context() as patched:
+        patched.setattr(shrinker.domain, "lib", Lib())
+        domain._let_linger_go()
+    assert sorted(domain._lingering) == ["before", "later"]  # type: ignore[type-var]
+
+
+def test_the_first_interrupt_comes_out() -> None:
+    """Where a handler raises beside a callback that has raised."""
+    with _outcome.Outcome() as outcome:
+        outcome.add(1, "here", KeyboardInterrupt("first"))
+        outcome.add(2, "there", SystemExit("second"))
+    with pytest.raises(KeyboardInterrupt, match="first"):
+        outcome.deliver(0)
+
+
+def test_a_signal_while_an_exception_is_noted(domain: Domain) -> None:
+    """It comes out, and is not taken for an exception that allows no look."""
+
+    class LookedAtError(Exception):
+        looks = 0
+
+        @property
+        def __notes__(self) -> list[str]:
+            self.looks += 1
+            if self.looks == 1:
+                raise KeyboardInterrupt("a signal's")
+            return []
+
+    def count(_sc: ShrinkControl) -> int:
+        raise LookedAtError
+
+    with (
+        register(domain, Scripted(count)),
+        pytest.raises(KeyboardInterrupt, match="a signal's"),
+    ):
+        domain.shrink_slab()
+
+
+def test_a_signal_between_offline_and_its_objects(
+    domain: Domain, in_group: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A group that is offline, and not without children, hands its objects up when it
+    could not be closed."""
+    lru, group, _ = in_group
+    child = domain.create_memcg("child", group)
+    child.offline()
+    lru.add(Listed(), memcg=group)
+
+    def signal(_: Memcg) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Memcg, "_move_objects", signal)
+        with pytest.raises(KeyboardInterrupt):
+            group.offline()
+    assert lru.count() == 0
+    with pytest.raises(ShrinkerError, match="has children"):
+        group.close()
+    assert lru.count() == 1
+
+
+def test_the_first_stall_comes_out_where_warnings_are_errors() -> None:
+    """One of two that stalled in a walk: that of the one which came first, with what
+    the walk would have returned."""
+
+    def stall(sc: ShrinkControl) -> int:
+        sc.nr_scanned = 0
+        return 0
+
+    with Domain(stall_limit=2) as domain:
+        stuck = [
+            register(domain, Scripted(lambda _: 10_000, stall), name=name)
+            for name in ("first", "second")
+        ]
+        with pytest.raises(RuntimeWarning, match="'first'") as info:
+            domain.shrink_slab(priority=0)
+    assert info.value.__notes__ == ["result of the walk: 0"]
+    assert [registration.closed for registration in stuck] == [True, True]
+
+
+def test_a_signal_keeps_a_walk_from_being_over(domain: Domain) -> None:
+    """What it left is not taken for a walk around the next one of the thread, which
+    leaves nothing."""
+    thread = threading.get_ident()
+    _outcome._under_way[thread] = _outcome.Outcome()
+    domain.shrink_slab()
+    assert thread not in _outcome._under_way

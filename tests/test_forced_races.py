@@ -130,7 +130,9 @@ def test_close_sees_what_is_published_while_it_closes() -> None:
     assert len(raised) == 1
 
 
-@pytest.mark.untraced
+@pytest.mark.untraced(
+    "the child may have a lock of the tracer's that a thread of its parent held"
+)
 def test_a_child_forgets_the_walks_of_lost_threads() -> None:
     """A fork inside of a callback, beside another thread's walk: in the child this walk
     goes on and has its exceptions come out; of the other one nothing is left, so that a

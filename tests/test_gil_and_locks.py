@@ -120,7 +120,9 @@ def test_nobody_waits_for_the_gil_with_a_lock_in_hand(watcher: Path) -> None:
     assert seen["waits"] == 1
 
 
-@pytest.mark.untraced
+@pytest.mark.untraced(
+    "the child may have a lock of the tracer's that a thread of its parent held"
+)
 def test_each_lock_and_the_gil(watcher: Path) -> None:
     """For each lock of the core and each that takes it with the GIL in hand: a thread
     has the lock when the other one wants it, wants the GIL next, and both go on."""

@@ -35,9 +35,7 @@ HEADERS = (
 # What the core calls in Python (csrc/python/python_host.c).
 CALLBACKS = """
 extern "Python+C" {
-    bool shrinker_py_aim(int, unsigned long);
-    unsigned long shrinker_py_count(int, unsigned long);
-    unsigned long shrinker_py_scan(int);
+    void shrinker_py_run(int, unsigned long, bool);
     unsigned long shrinker_py_pass_scan(
         unsigned long, unsigned long, unsigned long *);
 }
@@ -76,7 +74,6 @@ ffibuilder.set_source(
     sources=[
         "csrc/python/python_control.c",
         "csrc/python/python_host.c",
-        "csrc/python/bench_call_back.c",
         "csrc/python/bench_callbacks.c",
     ],
     include_dirs=list(INCLUDES),

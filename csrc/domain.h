@@ -178,10 +178,16 @@ static inline void counter_add(_Atomic(uint64_t) *counter, uint64_t amount)
 			      memory_order_relaxed);
 }
 
+/* The host stands on another line than what each pass reads. */
+static inline bool is_hosted(const struct shrinker *shrinker)
+{
+	return unlikely(shrinker->flags & SHRINKER_HOSTED);
+}
+
 /* The host of the shrinker's callbacks; NULL: plain C. */
 static inline const struct reclaim_host *host_of(const struct shrinker *shrinker)
 {
-	return unlikely(shrinker->flags & SHRINKER_HOSTED) ? shrinker->host : NULL;
+	return is_hosted(shrinker) ? shrinker->host : NULL;
 }
 
 /* Not registered yet, or not any more. */

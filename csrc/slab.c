@@ -1,255 +1,58 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One pass over one shrinker, and the walk that makes a pass over each.
+ * Walks: a pass over each shrinker, and what asks for one.
  */
-#include "counts.h"
+#include "hosted.h"
 #include "memcg.h"
-#include "scan.h"
+#include "pass.h"
 #include "walk.h"
 
-static _Atomic(int64_t) *deferred_elsewhere(struct shrinker *shrinker,
-					    const struct shrink_control *sc)
-{
-	if (shrinker->id >= 0)
-		return memcg_deferred(sc->memcg,
-				      shrinker->flags & SHRINKER_NUMA_AWARE ?
-					      sc->nid : 0,
-				      shrinker->id);
-	if (shrinker->nr_deferred == &shrinker->deferred_here)
-		return &shrinker->deferred_here;
-	return &shrinker->nr_deferred[sc->nid];
-}
-
-/* The counter of work that passes of this shrinker put off, on this node. */
-static inline _Atomic(int64_t) *deferred_counter(struct shrinker *shrinker,
-						 const struct shrink_control *sc)
-{
-	if (likely(!(shrinker->flags &
-		     (SHRINKER_NUMA_AWARE | SHRINKER_MEMCG_AWARE))))
-		return &shrinker->deferred_here;
-	return deferred_elsewhere(shrinker, sc);
-}
-
-/* Exchange with 0; a counter that reads 0 needs no exchange. */
-static inline int64_t take_deferred(_Atomic(int64_t) *counter)
-{
-	if (!atomic_load_explicit(counter, memory_order_relaxed))
-		return 0;
-	return atomic_exchange(counter, 0);
-}
-
-/*
- * The exchange with 0 and the addition of a pass that calls nothing between
- * them, in one: other walks may see the counter as it was and as it is after
- * both, and nobody can tell that there was no 0.
- *
- * Return: false, and nothing has changed, where the counter is not @nr any more.
- */
-static inline bool swap_deferred(_Atomic(int64_t) *counter, int64_t nr,
-				 int64_t next)
-{
-	return next == nr || atomic_compare_exchange_strong(counter, &nr, next);
-}
-
-/* Adds and returns the sum, with what other walks have added meanwhile. */
-static inline int64_t put_deferred(_Atomic(int64_t) *counter, int64_t next)
-{
-	if (!next)
-		return atomic_load_explicit(counter, memory_order_relaxed);
-	return wrap_add(atomic_fetch_add(counter, next), next);
-}
-
-static __attribute__((cold, noinline)) void
-trace_start(const struct shrinker *shrinker, const struct shrink_control *sc,
-	    int64_t nr, int64_t freeable, uint64_t delta, int64_t total_scan,
-	    int priority)
-{
-	struct shrink_event event = {
-		.type = SHRINK_EVENT_START,
-		.label = shrinker->label,
-		.shrinker = (uintptr_t)shrinker,
-		.scan_objects = (uintptr_t)shrinker->scan_objects,
-		.nid = sc->nid,
-		.gfp_mask = sc->gfp_mask,
-		.priority = priority,
-		.nr = nr,
-		.total_scan = total_scan,
-		.freeable = freeable,
-		.delta = delta,
-	};
-
-	trace_emit(shrinker->domain, &event);
-}
-
-static __attribute__((cold, noinline)) void
-trace_end(const struct shrinker *shrinker, const struct shrink_control *sc,
-	  int64_t nr, int64_t new_nr, int64_t total_scan, uint64_t freed)
-{
-	struct shrink_event event = {
-		.type = SHRINK_EVENT_END,
-		.label = shrinker->label,
-		.shrinker = (uintptr_t)shrinker,
-		.scan_objects = (uintptr_t)shrinker->scan_objects,
-		.nid = sc->nid,
-		.retval = (int)(uint32_t)freed,
-		.nr = nr,
-		.total_scan = total_scan,
-		.new_nr = new_nr,
-	};
-
-	trace_emit(shrinker->domain, &event);
-}
-
-static __attribute__((noinline)) void
-count_shared(struct shrinker *shrinker, uint64_t calls, uint64_t scanned,
-		   uint64_t freed)
-{
-	atomic_fetch_add_explicit(&shrinker->counted.passes, 1,
-				  memory_order_relaxed);
-	if (!calls)
-		return;
-	atomic_fetch_add_explicit(&shrinker->counted.scan_calls, calls,
-				  memory_order_relaxed);
-	atomic_fetch_add_explicit(&shrinker->counted.scanned, scanned,
-				  memory_order_relaxed);
-	atomic_fetch_add_explicit(&shrinker->counted.freed, freed,
-				  memory_order_relaxed);
-}
-
-/*
- * Only one walk at a time has a record, and what it leaves in the record's
- * counters is there for the next one, by the release and acquire of the record.
- * So it needs no atomic addition.
- */
-static inline void count_pass(struct walker *walk, struct shrinker *shrinker,
-			      uint64_t calls, uint64_t scanned, uint64_t freed)
-{
-	_Atomic(uint64_t) *alone;
-
-	counter_add(&walk->counted.passes, 1);
-	if (calls) {
-		counter_add(&walk->counted.scan_calls, calls);
-		counter_add(&walk->counted.scanned, scanned);
-		counter_add(&walk->counted.freed, freed);
-	}
-	if (unlikely(!walk->counts_alone)) {
-		count_shared(shrinker, calls, scanned, freed);
-		return;
-	}
-	alone = shrinker->counted_alone + walk->counts_at;
-	counter_add(&alone[COUNTED_PASSES], 1);
-	if (calls) {
-		counter_add(&alone[COUNTED_SCAN_CALLS], calls);
-		counter_add(&alone[COUNTED_SCANNED], scanned);
-		counter_add(&alone[COUNTED_FREED], freed);
-	}
-}
-
-static __attribute__((cold, noinline)) void count_stall(struct shrinker *shrinker)
-{
-	atomic_fetch_add(&shrinker->counted.stalled, 1);
-	atomic_fetch_add(&shrinker->domain->stalled, 1);
-}
-
-static inline bool is_traced(const struct walker *walk)
-{
-	return unlikely(atomic_load_explicit(&walk->domain->trace,
-					     memory_order_relaxed));
-}
-
-/*
- * The pass behind its count, for which @delta was worked out.  Not inline: it
- * wants all registers for itself.
- */
+/* Not inline: it wants all registers for itself. */
 static __attribute__((noinline)) unsigned long
 pass_with_scans(struct walker *walk, struct shrink_control *sc,
 		struct shrinker *shrinker, int priority, int64_t freeable)
 {
-	_Atomic(int64_t) *counter = deferred_counter(shrinker, sc);
-	uint64_t delta = scan_delta(freeable, priority, shrinker->seeks);
-	int64_t batch_size = scan_batch_size(shrinker->batch);
-	int64_t nr, total_scan, left, scanned, new_nr;
-	uint64_t freed = 0, calls = 0;
-	unsigned long fruitless = 0;
+	struct pass pass = { .walk = walk,
+			     .shrinker = shrinker,
+			     .sc = sc,
+			     .priority = priority,
+			     .freeable = freeable };
 
-	nr = take_deferred(counter);
-	total_scan = scan_total(nr, delta, freeable, priority);
-	if (is_traced(walk))
-		trace_start(shrinker, sc, nr, freeable, delta, total_scan,
-			    priority);
-
-	left = total_scan;
-	/* No further callback of a shrinker that was freed by one of its own. */
-	while (scan_wanted(left, batch_size, freeable) &&
-	       likely(!is_unlinked(shrinker))) {
-		int64_t before = left;
-		unsigned long ret;
-
-		/* min_signed(), as a branch, so that a call need not wait for
-		 * what the one before it says. */
-		sc->nr_to_scan = (unsigned long)batch_size;
-		if (unlikely(left < batch_size))
-			sc->nr_to_scan = (unsigned long)left;
-		sc->nr_scanned = sc->nr_to_scan;
-		ret = shrinker->scan_objects(shrinker, sc);
-		if (ret == SHRINK_STOP || unlikely(walk->stop))
-			break;
-		calls++;
-		freed += ret;
-		left = wrap_sub(left, (int64_t)sc->nr_scanned);
-
-		/* A kernel would go on for ever with some callbacks. */
-		if (unlikely(before <= 0 || left >= before) &&
-		    ++fruitless == walk->domain->stall_limit) {
-			count_stall(shrinker);
-			break;
-		}
-	}
-	scanned = wrap_sub(total_scan, left);
-
-	new_nr = put_deferred(counter,
-			      scan_deferred(nr, delta, scanned, freeable));
-	if (is_traced(walk))
-		trace_end(shrinker, sc, nr, new_nr, left, freed);
-	count_pass(walk, shrinker, calls, (uint64_t)scanned, freed);
-	return freed;
+	pass_begin_scans(&pass);
+	while (pass_wants_call(&pass) &&
+	       pass_account(&pass, shrinker->scan_objects(shrinker, sc)))
+		;
+	pass_end_scans(&pass);
+	return pass.freed;
 }
 
-/*
- * One pass; docs/specification.md, "One pass", line by line, but that a pass
- * which scans nothing, and that nobody traces, is over before the rest begins.
- */
+/* One pass whose calls are made here. */
 static inline __attribute__((always_inline)) unsigned long
-pass(struct walker *walk, struct shrink_control *sc, struct shrinker *shrinker,
-     int priority)
+pass_from_here(struct walker *walk, struct shrink_control *sc,
+	       struct shrinker *shrinker, _Atomic(int64_t) *counter, int priority)
 {
-	_Atomic(int64_t) *counter;
-	int64_t freeable, nr;
-	uint64_t count, delta;
+	uint64_t count = shrinker->count_objects(shrinker, sc);
+	unsigned long ret;
 
-	count = shrinker->count_objects(shrinker, sc);
-	if (count == 0 || count == SHRINK_EMPTY)
-		return count;
-	if (unlikely(walk->stop))
-		return 0;
-	freeable = (int64_t)count;
-	delta = scan_delta(freeable, priority, shrinker->seeks);
+	if (pass_wants_scans(walk, shrinker, counter, priority, count, &ret))
+		ret = pass_with_scans(walk, sc, shrinker, priority,
+				      (int64_t)count);
+	return ret;
+}
 
-	counter = deferred_counter(shrinker, sc);
-	nr = atomic_load_explicit(counter, memory_order_relaxed);
-	if (unlikely(scan_wanted(scan_total(nr, delta, freeable, priority),
-				 scan_batch_size(shrinker->batch), freeable) ||
-		     is_traced(walk) ||
-		     !swap_deferred(counter, nr,
-				    scan_deferred(nr, delta, 0, freeable))))
-		return pass_with_scans(walk, sc, shrinker, priority, freeable);
-	count_pass(walk, shrinker, 0, 0, 0);
-	return 0;
+static __attribute__((noinline)) unsigned long
+special_pass(struct walker *walk, struct shrink_control *sc,
+	     struct shrinker *shrinker, int priority)
+{
+	if (runs_passes(shrinker))
+		return hosted_pass(walk, sc, shrinker, priority);
+	return pass_from_here(walk, sc, shrinker, deferred_counter(shrinker, sc),
+			      priority);
 }
 
 /**
  * do_shrink_slab - one pass over one shrinker
- * @walk: the thread's walk, which holds @shrinker
+ * @walk: the thread's walk, which holds @shrinker, and is inside its host
  * @sc: gfp_mask, nid and memcg filled in
  * @priority: valid
  *
@@ -259,7 +62,40 @@ pass(struct walker *walk, struct shrink_control *sc, struct shrinker *shrinker,
 unsigned long do_shrink_slab(struct walker *walk, struct shrink_control *sc,
 			     struct shrinker *shrinker, int priority)
 {
-	return pass(walk, sc, shrinker, priority);
+	if (unlikely(!is_plain(shrinker)))
+		return special_pass(walk, sc, shrinker, priority);
+	return pass_from_here(walk, sc, shrinker, &shrinker->deferred_here,
+			      priority);
+}
+
+/*
+ * Passes over a shrinker that is not plain, or that a walk inside a host comes to,
+ * and over those behind it to which the host has taken the walk.
+ *
+ * Return: false where the walk is at its end.
+ */
+static __attribute__((noinline)) bool
+special_passes(struct walker *walk, struct shrink_control *sc,
+	       struct shrinker *shrinker, int priority, unsigned long *freed)
+{
+	while (shrinker && !walk->stop) {
+		struct shrinker *next = NULL;
+
+		walk_change_host(walk, host_of(shrinker));
+		if (runs_passes(shrinker)) {
+			if (!hosted_passes(walk, sc, shrinker, priority, freed,
+					   &next))
+				return false;
+		} else {
+			unsigned long ret = special_pass(walk, sc, shrinker,
+							 priority);
+
+			if (ret != SHRINK_EMPTY)
+				*freed += ret;
+		}
+		shrinker = next;
+	}
+	return true;
 }
 
 /* A pass over each shrinker, in the order of registration. */
@@ -277,9 +113,13 @@ static unsigned long walk_all(struct walker *walk, gfp_t gfp_mask, int nid,
 		};
 		unsigned long ret;
 
-		if (unlikely(walk->host != host_of(shrinker)))
-			walk_change_host(walk, host_of(shrinker));
-		ret = pass(walk, &sc, shrinker, priority);
+		if (unlikely(walk->host || !is_plain(shrinker))) {
+			if (!special_passes(walk, &sc, shrinker, priority, &freed))
+				break;
+			continue;
+		}
+		ret = pass_from_here(walk, &sc, shrinker,
+				     &shrinker->deferred_here, priority);
 		if (ret != SHRINK_EMPTY)
 			freed += ret;
 	}
@@ -344,8 +184,7 @@ walk_memcg(struct walker *walk, gfp_t gfp_mask, int nid,
 		}
 		if (!domain->kmem && !(shrinker->flags & SHRINKER_NONSLAB))
 			continue;
-		if (unlikely(walk->host != host_of(shrinker)))
-			walk_change_host(walk, host_of(shrinker));
+		walk_change_host(walk, host_of(shrinker));
 		ret = do_shrink_slab(walk, &sc, shrinker, priority);
 		if (ret == SHRINK_EMPTY) {
 			/* That count stopped the walk or freed its shrinker:

@@ -2,28 +2,33 @@
 
 The life of one callback:
 
-1. A walk in C comes to a shrinker whose callbacks are the C functions of
-   ``csrc/python/python_host.c``.  The first one of a walk takes the GIL for
-   the whole walk, and a frame: a place in the list of controls below.
-2. C lends the frame's ``ShrinkControl`` the structure that the walk has.  Then
-   it calls ``shrinker_py_count`` with the frame and the shrinker's number, or
-   ``shrinker_py_scan`` with the frame, which stands at that shrinker by then;
-   where it does not, ``shrinker_py_aim`` comes first.
+1. A walk in C comes to a shrinker that Python hosts.  At the first one of a walk
+   ``csrc/python/python_host.c`` takes the GIL for the whole walk, and a frame: a
+   place in the list of controls below.
+2. C lends the frame's ``ShrinkControl`` the structure that the walk has, and calls
+   ``shrinker_py_run`` with the frame and the shrinker's number.
 3. The number leads to the ``Record`` of a registration, if that still lives.
-   The table and the controls hold records weakly, the running trampoline holds
-   its own strongly: whoever closes the registration frees the private data at
-   once, or, where callbacks are running, the last of them does.  (Numbers are
-   never used twice.  A handle to a dead object would be an abort.)
+   The table holds records weakly, the running trampoline holds its own strongly:
+   whoever closes the registration frees the private data at once, or, where
+   callbacks are running, the last of them does.  (Numbers are never used twice.
+   A handle to a dead object would be an abort.)
 4. The owner's method runs with the control, whose C type reads and writes the
    walk's own structure.
-5. The result becomes a number.
+5. The result becomes a number.  ``_called`` tells it to the core, and says whether
+   the pass wants ``scan_objects`` now.
 6. What the method raised goes to the starter of the walk (``_outcome``), and
    the core is told 0 ("skip this time") or STOP.
 7. C takes its structure back: the control has expired.  One that nobody kept
-   serves the next callback, one that somebody kept is replaced.
+   serves the next callback, one that somebody kept is replaced.  Nobody is who
+   leaves the list the only one to refer to it, so the trampoline keeps none in a
+   variable.
+8. Behind the pass the record is let go, and ``_next_pass`` takes the walk on to the
+   next shrinker, if Python hosts that as well.  So C calls Python once for a row
+   of them: a call through cffi takes as long as two callbacks.
 
-All of this runs on numbers and Python objects.  A call into C would give the
-GIL up, and beside a busy thread getting it back takes a switch interval.
+All of this runs on numbers and Python objects.  A call through cffi would also give
+the GIL up, and beside a busy thread getting it back takes a switch interval;
+``_called`` and ``_next_pass`` are functions of CPython's API and keep it.
 docs/performance.md says what each step costs.
 """
 
@@ -103,20 +108,32 @@ class Record:
         self.scan_objects: Callable[[ShrinkControl], Any] = private_data.scan_objects
 
 
-_numbers = itertools.count(1)
-_records: dict[int, weakref.ref[Record]] = {}
 # The largest int of one digit, as CPython has them: such are compared fastest.
 _SHORT = 2**30 - 1
-_STOP = ScanObjects.STOP.value
 
 
-def _nobody() -> None:
-    return None
+_numbers = itertools.count(1)
+_records: dict[int, weakref.ref[Record]] = {}
 
 
+def _gone() -> None:
+    """Stand for the weak reference to a record that there is not."""
+
+
+class _Nobody:
+    """Does nothing, in the place of private data that is gone."""
+
+    def count_objects(self, _sc: ShrinkControl) -> int:
+        return 0
+
+    def scan_objects(self, _sc: ShrinkControl) -> ScanObjects:
+        return ScanObjects.STOP
+
+
+_NOBODY = Record("", _Nobody(), {})
 # Of each frame, by its index.  C adds them, and replaces them.
 _controls: list[ShrinkControl] = []
-hand_out(_controls)
+_called, _next_pass = hand_out(_controls)
 
 
 def adopt(c_shrinker: Any, record: Record) -> int:
@@ -140,15 +157,6 @@ def forget(number: int) -> None:
 _traceback_of: Any = BaseException.__dict__["__traceback__"].__get__
 
 
-def _raised(number: int, where: str, error: BaseException) -> None:
-    # Without the trampoline's own frame, which would keep the private data.  Past
-    # the attributes of the error's class, which may allow no changes, or no look.
-    traceback = _traceback_of(error)
-    if traceback is not None:
-        BaseException.with_traceback(error, traceback.tb_next)
-    _outcome.report(number, where, error)
-
-
 def _escaped(
     _type: type[BaseException], error: BaseException, _traceback: TracebackType
 ) -> None:
@@ -156,58 +164,48 @@ def _escaped(
     _outcome.report(0, "beside a callback", error)
 
 
-@ffi.def_extern(error=False, onerror=_escaped)  # type: ignore[untyped-decorator]
-def shrinker_py_aim(index: int, number: int) -> bool:
-    """Have the frame stand at the record with that number; say if that lives."""
-    control = _controls[index]
-    control._reference = reference = _records.get(number, _nobody)
-    record = reference()
-    if record is None:
-        return False
-    control._memcgs = record.memcgs
-    return True
+def _report(record: Record, method: str, error: BaseException) -> None:
+    # Without the trampoline's own frame, which would keep the private data.  Past
+    # the attributes of the error's class, which may allow no changes, or no look.
+    traceback = _traceback_of(error)
+    if traceback is not None:
+        BaseException.with_traceback(error, traceback.tb_next)
+    _outcome.report(record.number, f"in {method} of shrinker {record.name!r}", error)
 
 
-@ffi.def_extern(error=0, onerror=_escaped)  # type: ignore[untyped-decorator]
-def shrinker_py_count(index: int, number: int) -> int:
-    """Call ``count_objects`` of the record with that number."""
-    control = _controls[index]
-    control._reference = reference = _records.get(number, _nobody)
-    record = reference()
-    if record is None:
-        return 0
-    control._memcgs = record.memcgs
-    try:
-        count_objects = record.count_objects
-        result = count_objects(control)
-        kind = type(result)
-        if kind is int and 0 <= result <= _SHORT:
-            return result  # type: ignore[no-any-return]
-        if kind is CountObjects:
-            return result.value  # type: ignore[no-any-return]
-        return count_value(result)
-    except BaseException as error:  # noqa: BLE001 - nothing may enter C
-        _raised(number, f"in count_objects of shrinker {record.name!r}", error)
-        return 0
+@ffi.def_extern(onerror=_escaped)  # type: ignore[untyped-decorator]
+def shrinker_py_run(index: int, number: int, scanning: bool) -> None:
+    """Make the callback that is due, and those that the walk wants after it.
 
-
-@ffi.def_extern(error=_STOP, onerror=_escaped)  # type: ignore[untyped-decorator]
-def shrinker_py_scan(index: int) -> int:
-    """Call ``scan_objects`` of the record that the frame stands at."""
-    control = _controls[index]
-    reference = control._reference
-    record = reference()
-    if record is None:
-        return _STOP
-    try:
-        scan_objects = record.scan_objects
-        result = scan_objects(control)
-        kind = type(result)
-        if kind is int and 0 <= result <= _SHORT:
-            return result  # type: ignore[no-any-return]
-        if kind is ScanObjects:
-            return result.value  # type: ignore[no-any-return]
-        return scan_value(result)
-    except BaseException as error:  # noqa: BLE001 - nothing may enter C
-        _raised(record.number, f"in scan_objects of shrinker {record.name!r}", error)
-        return _STOP
+    ``scanning`` says that it is ``scan_objects`` of the shrinker with that number.
+    """
+    record: Record | None
+    scan_objects: Callable[[ShrinkControl], Any] | None
+    while number:
+        record = _records.get(number, _gone)() or _NOBODY
+        try:
+            _controls[index]._memcgs = record.memcgs
+            if not scanning:
+                result = record.count_objects(_controls[index])
+                kind = type(result)
+                if kind is CountObjects:
+                    result = result.value
+                elif kind is not int or not 0 <= result <= _SHORT:
+                    result = count_value(result)
+                scanning = _called(result)
+            scan_objects = record.scan_objects
+            while scanning:
+                result = scan_objects(_controls[index])
+                kind = type(result)
+                if kind is ScanObjects:
+                    result = result.value
+                elif kind is not int or not 0 <= result <= _SHORT:
+                    result = scan_value(result)
+                scanning = _called(result)
+        except BaseException as error:  # noqa: BLE001 - nothing may enter C
+            _report(record, "scan_objects" if scanning else "count_objects", error)
+            _called(None)
+        # Whoever waits for the pass finds nothing of it kept here.
+        record = result = scan_objects = None
+        scanning = False
+        number = _next_pass()

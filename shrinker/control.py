@@ -64,11 +64,10 @@ class ShrinkControl(_Control):
     """
 
     # Invariants: C knows the structure of the callback that runs, and only then;
-    # the slots are set by the trampolines, before a callback has it.
-    __slots__ = ("_memcgs", "_reference")
+    # the slot is set by the trampoline, before a callback has it.
+    __slots__ = ("_memcgs",)
 
     _memcgs: Mapping[int, Memcg]
-    _reference: Callable[[], Any]
 
     def __new__(cls) -> Self:
         """Refuse: walks make these."""
@@ -118,6 +117,17 @@ _FS = int(GFP.FS)
 _IO = int(GFP.IO)
 
 
-def hand_out(controls: list[ShrinkControl]) -> None:
-    """Have walks hand out controls, and put those into a list by their frames."""
-    _function("python_host_use", None, _object, _object)(ShrinkControl, controls)
+def hand_out(
+    controls: list[ShrinkControl],
+) -> tuple[Callable[[int | None], bool], Callable[[], int]]:
+    """Have walks hand out controls, and put those into a list by their frames.
+
+    Returns what the trampoline asks: ``called`` after each callback, with the
+    number that it returned, or None for one that came to nothing, whether to scan
+    now; and ``next_pass`` behind a pass for the number of the shrinker to count
+    next, 0 where there is none.
+    """
+    functions: tuple[Any, Any] = _function(
+        "python_host_use", _object, _object, _object
+    )(ShrinkControl, controls)
+    return functions

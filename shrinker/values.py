@@ -39,6 +39,10 @@ SHRINK_MAX_PRIORITY: Final[int] = lib.SHRINK_MAX_PRIORITY
 ULONG_MAX: Final = 2**64 - 1
 """The largest number of the core, an unsigned long."""
 _INTERNED: Final = 4096
+_COUNT_MAX: Final = ULONG_MAX // 2
+_SCAN_MAX: Final[int] = lib.SHRINK_STOP - 1
+# Under names of their own, since a callback makes one in each call.
+_new: Any = object.__new__
 
 
 class ShrinkerFlags(enum.IntFlag):
@@ -146,9 +150,15 @@ class CountObjects(_Value):
         Raises ``ValueError`` for a negative count, ``TypeError`` for anything
         but an ``int``.
         """
-        if type(count) is int and 0 <= count < _INTERNED:
+        if type(count) is not int or count < 0:
+            count = _check("count", count)
+        if count < _INTERNED:
             return _counts[count]
-        return cls._make(min(_check("count", count), cls.MAX.value))
+        if count > _COUNT_MAX:
+            return cls.MAX
+        self: Self = _new(cls)
+        _set_value(self, count)
+        return self
 
 
 class ScanObjects(_Value):
@@ -172,9 +182,15 @@ class ScanObjects(_Value):
         Raises ``ValueError`` for a negative number, ``TypeError`` for anything
         but an ``int``.
         """
-        if type(count) is int and 0 <= count < _INTERNED:
+        if type(count) is not int or count < 0:
+            count = _check("count", count)
+        if count < _INTERNED:
             return _scans[count]
-        return cls._make(min(_check("count", count), cls.MAX.value))
+        if count > _SCAN_MAX:
+            return cls.MAX
+        self: Self = _new(cls)
+        _set_value(self, count)
+        return self
 
 
 def _check(name: str, value: object) -> int:
@@ -194,8 +210,8 @@ def _finish(cls: Any, **special: int) -> None:
         setattr(cls, name, cls._make(value))
 
 
-_finish(CountObjects, EMPTY=lib.SHRINK_EMPTY, MAX=ULONG_MAX // 2)
-_finish(ScanObjects, STOP=lib.SHRINK_STOP, MAX=lib.SHRINK_STOP - 1)
+_finish(CountObjects, EMPTY=lib.SHRINK_EMPTY, MAX=_COUNT_MAX)
+_finish(ScanObjects, STOP=lib.SHRINK_STOP, MAX=_SCAN_MAX)
 
 # Each number at its own index.  Not in the classes: a class's attribute takes four
 # times as long to find.

@@ -16,12 +16,11 @@ pytest.importorskip("setuptools", reason="peers are built with setuptools")
 from click.testing import CliRunner
 
 from shrinker import CountObjects, ScanObjects
-from shrinker._ffi import lib
 from shrinker.bench.peers.build import build
 from shrinker.bench.peers.points import ROWS, SCANS, Peer, PeerRow, Results
 from shrinker.bench.peers.results import peers_result
 from shrinker.bench.peers.table import print_peers_result
-from shrinker.bench.peers.ways import attach
+from shrinker.bench.peers.ways import Attached
 from shrinker.bench.peers.workloads import cache
 from shrinker.cli import cli
 from shrinker.trace.terminal import Terminal
@@ -58,14 +57,14 @@ class Asked:
         return self.count
 
 
-def call_back(peer: Peer, asked: Asked, built: Path, batch: int = 10) -> int:
-    """Make one pass; return how many callbacks it made."""
-    c_shrinker, kept = attach(peer, asked, built)
+def call_back(peer: Peer, asked: Asked, built: Path) -> int:
+    """Make one pass with a batch of 10; return its callbacks but those that stopped."""
+    attached = Attached(peer, asked, 10, built)
     try:
-        return int(lib.bench_call_back(c_shrinker, batch, 1))
+        attached.walk(1)
+        return asked.counts + attached.scan_calls()
     finally:
-        if peer is Peer.SHRINKER:
-            kept.domain.close()  # type: ignore[attr-defined]
+        attached.close()
 
 
 # --- the contract ----------------------------------------------------------------
@@ -76,10 +75,10 @@ def test_every_way_makes_the_same_calls(
     peer: Peer, results: Results, built: Path
 ) -> None:
     """A count and eight scans a pass, of the benchmark's own caches."""
-    c_shrinker, _kept = attach(peer, cache(results), built)
-    assert lib.bench_call_back(c_shrinker, results.batch, 3) == 3 * (1 + SCANS)
-    if peer is Peer.SHRINKER:
-        _kept.domain.close()  # type: ignore[attr-defined]
+    attached = Attached(peer, cache(results), results.batch, built, 2)
+    assert attached.walk(3) == 2 * 3 * SCANS * results.batch
+    assert attached.scan_calls() == 2 * 3 * SCANS
+    attached.close()
 
 
 @pytest.mark.parametrize("scanned", [10, 4, 2**64 - 1])

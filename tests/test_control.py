@@ -151,6 +151,30 @@ def test_expires(domain: Domain) -> None:
     assert len({id(sc) for sc in kept}) == len(kept) >= 6
 
 
+def test_expires_within_a_pass(domain: Domain) -> None:
+    """A control that a scan call kept is over in the next call of the same pass,
+    which has one of its own and goes on where the pass was."""
+    kept: list[ShrinkControl] = []
+    asked: list[int] = []
+
+    def scan(sc: ShrinkControl) -> int:
+        for old in kept:
+            with pytest.raises(ShrinkerError, match="callback is over"):
+                _ = old.nr_to_scan
+        asked.append(sc.nr_to_scan)
+        assert sc.memcg is domain.root
+        assert sc.gfp_mask is GFP.NOFS
+        if len(asked) % 3:
+            kept.append(sc)
+        return 1
+
+    with register(domain, Scripted(lambda sc: 1000, scan)) as registration:
+        assert domain.shrink_slab(priority=0, gfp_mask=GFP.NOFS) == 15
+        assert asked == [128] * 15
+        assert len({id(sc) for sc in kept}) == len(kept) == 10
+        assert registration.nr_deferred() == 2000 - 15 * 128
+
+
 def test_expires_after_an_exception(domain: Domain) -> None:
     """A control that only a traceback holds is not used again."""
 

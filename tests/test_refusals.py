@@ -22,25 +22,26 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 TRACES = Path(__file__).parent / "data" / "traces"
-NOBODY = 2**62
-"""No record has this number."""
 
 
 def test_callbacks_of_nobody(domain: Domain) -> None:
-    """A record that is gone counts as 0 and stops a scan."""
-    seen = []
-
-    def count(_: Any) -> int:
-        # The frame behind this callback's own, which another walk would use.
-        index = len(_trampolines._controls) - 1
-        seen.append(_trampolines.shrinker_py_count(index, NOBODY))
-        seen.append(_trampolines.shrinker_py_aim(index, NOBODY))
-        seen.append(_trampolines.shrinker_py_scan(index))
-        return 0
-
-    with register(domain, Scripted(count=count)) as registration:
+    """A record that is gone counts as 0, and STOP is what its scan says."""
+    with register(domain, Scripted(scan=lambda sc: 3)) as registration:
+        assert registration.count()
+        assert registration.scan(1) == 3
+        record = _trampolines._records.pop(registration._number)
         assert registration.count() == 0
-    assert seen == [0, False, 2**64 - 1]
+        assert registration.scan(1) == 0
+        assert domain.shrink_slab(priority=0) == 0
+        assert registration.statistics().passes == 0
+        _trampolines._records[registration._number] = record
+
+
+def test_nothing_is_due() -> None:
+    """Outside of a callback the trampoline's questions have an answer as well."""
+    assert not _trampolines._called(3)
+    assert not _trampolines._called(None)
+    assert _trampolines._next_pass() == 0
 
 
 def test_no_flag_at_all() -> None:

@@ -66,7 +66,7 @@ def test_count_that_does_not_begin(domain: Domain) -> None:
     first.count()
 
     def interrupt(frame: Any, event: str, _arg: object) -> None:
-        if event == "call" and frame.f_code.co_name == "shrinker_py_count":
+        if event == "call" and frame.f_code.co_name == "shrinker_py_run":
             raise InterruptedError
 
     old = sys.getprofile()

@@ -27,7 +27,19 @@ static bool may_stay(uintptr_t *state)
 	return world.top->may_stay = take(&world.script) & 1;
 }
 
-const struct reclaim_host host = { enter, leave, may_stay };
+/* The model knows nothing of it: a pass is the same whoever makes its calls. */
+static void run(struct shrinker *shrinker, struct shrink_control *sc,
+		struct reclaim_calls *calls)
+{
+	do {
+		unsigned long ret = shrinker->count_objects(shrinker, sc);
+
+		while (reclaim_called(calls, ret))
+			ret = shrinker->scan_objects(shrinker, sc);
+	} while ((shrinker = reclaim_next(calls)));
+}
+
+const struct reclaim_host host = { enter, leave, may_stay, run };
 
 /* --- frames --------------------------------------------------------------- */
 

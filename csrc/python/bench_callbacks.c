@@ -143,7 +143,8 @@ uint64_t bench_pass(struct shrinker *shrinker, int priority, bool reset,
 
 	if (!walk)
 		return 0;
-	if (walk_to(walk, shrinker))
+	if (walk_to(walk, shrinker)) {
+		walk_change_host(walk, host_of(shrinker));
 		for (; passes; passes--) {
 			struct shrink_control sc = { .gfp_mask = GFP_KERNEL };
 
@@ -152,6 +153,7 @@ uint64_t bench_pass(struct shrinker *shrinker, int priority, bool reset,
 						      memory_order_relaxed);
 			freed += do_shrink_slab(walk, &sc, shrinker, priority);
 		}
+	}
 	walk_end(walk);
 	return freed;
 }

@@ -55,21 +55,6 @@ unsigned long bench_walk(struct reclaim_domain *domain, const int *priorities,
 			 unsigned long nr_priorities, unsigned long rounds);
 
 /**
- * bench_call_back - call a shrinker's callbacks as passes do, with the GIL held
- * @shrinker: its callbacks may be anything that calls Python; it is only looked
- *	at, and need not be from shrinker_alloc()
- * @batch: objects in one scan call; less than a whole one is not scanned
- * @passes: how often to count, and to scan what was counted
- *
- * No registry and no deferred work: what is left is the way into Python.
- *
- * Context: any thread; takes the GIL.
- * Return: callbacks that were made, but for scan calls that returned SHRINK_STOP.
- */
-unsigned long bench_call_back(struct shrinker *shrinker, unsigned long batch,
-			      unsigned long passes);
-
-/**
  * bench_create_memcgs - add groups under another
  * @memcgs: receives @nr groups, each held once for the caller
  *
@@ -131,10 +116,12 @@ uint64_t bench_calibrate_c4(uint64_t loops);
 
 /**
  * bench_pass - passes over one shrinker, without the walk around them
- * @shrinker: registered, with one deferred counter and native callbacks
+ * @shrinker: registered, with one deferred counter
  * @priority: 0 to SHRINK_MAX_PRIORITY
  * @reset: forget the deferred work before each pass
  * @passes: how often
+ *
+ * Its host, if it has one, is entered once for all of them.
  *
  * Context: as shrink_slab().
  * Return: objects freed, modulo 2^64; 0 where there could be no walk.

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the core calls where a shrinker's callbacks are Python: the interpreter
- * is entered once for a walk, and what a callback needs is reached through an
- * object that both sides know.  An argument would cost 30 ns each.
+ * What the core calls where a shrinker's callbacks are Python.  The GIL is taken
+ * once for a walk, and Python is called once for all passes that follow each other
+ * there: its trampoline makes the calls, and asks here what comes next.
  */
 #define PY_SSIZE_T_CLEAN
 /* First: it decides what the system's headers declare. */
@@ -17,9 +17,7 @@
 #include "python_host.h"
 
 /* Defined by cffi, implemented in shrinker/_trampolines.py and one_pass.py. */
-extern bool shrinker_py_aim(int frame, unsigned long number);
-extern unsigned long shrinker_py_count(int frame, unsigned long number);
-extern unsigned long shrinker_py_scan(int frame);
+extern void shrinker_py_run(int frame, unsigned long number, bool scanning);
 extern unsigned long shrinker_py_pass_scan(unsigned long number,
 					   unsigned long nr_to_scan,
 					   unsigned long *nr_scanned);
@@ -40,7 +38,18 @@ struct frame {
 	Py_ssize_t index;
 	/* Owned by the list; NULL where there was no memory for another one. */
 	struct python_control *control;
-	/* Number of the shrinker that it is aimed at; 0: none. */
+	/* What the running trampoline makes the calls of; NULL: of one alone. */
+	struct reclaim_calls *calls;
+	struct shrink_control *sc;
+	/* A callback is to be called, and what it returned is not known. */
+	bool due;
+	/* It is scan_objects(). */
+	bool scanning;
+	/* The trampoline has to be called again for it. */
+	bool interrupted;
+	/* What a callback on its own returned. */
+	unsigned long returned;
+	/* Number of the shrinker that the walk is at. */
 	unsigned long number;
 	PyGILState_STATE gil;
 	/* When the walk should make room for other threads, in nanoseconds. */
@@ -52,14 +61,6 @@ static struct frame *free_frames;
 static Py_ssize_t nr_frames;
 /* Of the innermost walk; NULL: there is none, or no memory for one. */
 static _Thread_local struct frame *current_frame;
-
-void python_host_use(void *type, void *list)
-{
-	control_type = type;
-	Py_INCREF(control_type);
-	controls = list;
-	Py_INCREF(controls);
-}
 
 /* Return: a new reference; NULL without memory, and without an exception. */
 static PyObject *new_control(void)
@@ -78,7 +79,6 @@ static void renew_control(struct frame *frame)
 	PyObject *control = new_control();
 
 	frame->control = (struct python_control *)control;
-	frame->number = 0;
 	/* Takes our reference; where there is no control, None stands there. */
 	if (!control) {
 		control = Py_None;
@@ -87,25 +87,25 @@ static void renew_control(struct frame *frame)
 	PyList_SetItem(controls, frame->index, control);
 }
 
-static struct frame *begin_callback(struct shrink_control *sc)
+/*
+ * Between two callbacks: what the one before has kept is over, and the next one
+ * has what nobody keeps.
+ *
+ * Return: false where there is no memory for it.
+ */
+static bool hand_control_out(struct frame *frame)
 {
-	struct frame *frame = current_frame;
-
-	if (!frame)
-		return NULL;
-	if (!frame->control)
+	if (!frame->control || Py_REFCNT((PyObject *)frame->control) != 1)
 		renew_control(frame);
-	if (!frame->control)
-		return NULL;
-	frame->control->sc = sc;
-	return frame;
+	if (frame->control)
+		frame->control->sc = frame->sc;
+	return frame->control;
 }
 
-static void end_callback(struct frame *frame)
+static void take_control_back(struct frame *frame)
 {
-	frame->control->sc = NULL;
-	if (Py_REFCNT((PyObject *)frame->control) != 1)
-		renew_control(frame);
+	if (frame->control)
+		frame->control->sc = NULL;
 }
 
 static unsigned long number_of(const struct shrinker *shrinker)
@@ -113,40 +113,132 @@ static unsigned long number_of(const struct shrinker *shrinker)
 	return (unsigned long)(uintptr_t)shrinker->private_data;
 }
 
+/* What stands for a callback that has said nothing. */
+static unsigned long nothing_said(const struct frame *frame)
+{
+	return frame->scanning ? SHRINK_STOP : 0;
+}
+
+/* Runs the trampoline for the callback that is due, and what follows it. */
+static void run_trampoline(struct frame *frame)
+{
+	do {
+		frame->interrupted = false;
+		if (!hand_control_out(frame))
+			return;
+		shrinker_py_run((int)frame->index, frame->number,
+				frame->scanning);
+		take_control_back(frame);
+	} while (frame->interrupted);
+}
+
+static void run_in_python(struct shrinker *shrinker, struct shrink_control *sc,
+			  struct reclaim_calls *calls)
+{
+	struct frame *frame = current_frame;
+
+	if (!frame)
+		return;
+	frame->calls = calls;
+	frame->sc = sc;
+	frame->number = number_of(shrinker);
+	frame->scanning = false;
+	frame->due = true;
+	run_trampoline(frame);
+	frame->calls = NULL;
+}
+
+/* A callback outside any pass. */
+static unsigned long call_in_python(struct shrinker *shrinker,
+				    struct shrink_control *sc, bool scanning)
+{
+	struct frame *frame = current_frame;
+
+	if (!frame)
+		return scanning ? SHRINK_STOP : 0;
+	frame->sc = sc;
+	frame->number = number_of(shrinker);
+	frame->scanning = scanning;
+	frame->due = true;
+	frame->returned = nothing_said(frame);
+	run_trampoline(frame);
+	return frame->returned;
+}
+
 static unsigned long count_in_python(struct shrinker *shrinker,
 				     struct shrink_control *sc)
 {
-	struct frame *frame = begin_callback(sc);
-	unsigned long count;
-
-	if (!frame)
-		return 0;
-	sc->nr_to_scan = sc->nr_scanned = 0;
-	frame->number = number_of(shrinker);
-	count = shrinker_py_count((int)frame->index, frame->number);
-	/* 0 may also say that the trampoline came to nothing. */
-	if (!count)
-		frame->number = 0;
-	end_callback(frame);
-	return count;
+	return call_in_python(shrinker, sc, false);
 }
 
 static unsigned long scan_in_python(struct shrinker *shrinker,
 				    struct shrink_control *sc)
 {
-	struct frame *frame = begin_callback(sc);
-	unsigned long number = number_of(shrinker), freed = SHRINK_STOP;
-
-	if (!frame)
-		return SHRINK_STOP;
-	if (frame->number != number)
-		frame->number =
-			shrinker_py_aim((int)frame->index, number) ? number : 0;
-	if (frame->number)
-		freed = shrinker_py_scan((int)frame->index);
-	end_callback(frame);
-	return freed;
+	return call_in_python(shrinker, sc, true);
 }
+
+/*
+ * called(number): a callback has returned it; None: it said nothing that counts.
+ * True: scan_objects() is to be called, with the control that stands in the list.
+ */
+static PyObject *called(PyObject *self, PyObject *number)
+{
+	struct frame *frame = current_frame;
+	unsigned long ret;
+
+	(void)self;
+	if (!frame || !frame->due || !frame->control || frame->interrupted)
+		Py_RETURN_FALSE;
+	if (number == Py_None) {
+		ret = nothing_said(frame);
+	} else {
+		ret = PyLong_AsUnsignedLong(number);
+		if (ret == (unsigned long)-1 && PyErr_Occurred())
+			return NULL;
+	}
+	take_control_back(frame);
+	if (frame->calls)
+		frame->due = reclaim_called(frame->calls, ret);
+	else {
+		frame->returned = ret;
+		frame->due = false;
+	}
+	if (!frame->due)
+		Py_RETURN_FALSE;
+	frame->scanning = true;
+	if (Py_REFCNT((PyObject *)frame->control) != 1) {
+		/* A new one has to be made known to the trampoline first. */
+		frame->interrupted = true;
+		Py_RETURN_FALSE;
+	}
+	frame->control->sc = frame->sc;
+	Py_RETURN_TRUE;
+}
+
+/* next_pass(): the number of the shrinker to count next; 0: return. */
+static PyObject *next_pass(PyObject *self, PyObject *none)
+{
+	struct frame *frame = current_frame;
+	struct shrinker *shrinker = NULL;
+
+	(void)self;
+	(void)none;
+	if (frame && frame->calls && !frame->due)
+		shrinker = reclaim_next(frame->calls);
+	if (!shrinker)
+		return PyLong_FromLong(0);
+	frame->number = number_of(shrinker);
+	frame->scanning = false;
+	frame->due = true;
+	if (!hand_control_out(frame))
+		return PyLong_FromLong(0);
+	return PyLong_FromUnsignedLong(frame->number);
+}
+
+static PyMethodDef methods[] = {
+	{ "called", called, METH_O, NULL },
+	{ "next_pass", next_pass, METH_NOARGS, NULL },
+};
 
 unsigned long python_pass_scan(void *arg, unsigned long nr_to_scan,
 			       unsigned long *nr_scanned)
@@ -213,7 +305,7 @@ static struct frame *take_frame(void)
  */
 #define NO_FRAME ((uintptr_t)1)
 
-void python_host_enter(uintptr_t *state)
+static void enter_python(uintptr_t *state)
 {
 	PyGILState_STATE gil = PyGILState_Ensure();
 	struct frame *frame = take_frame();
@@ -231,7 +323,7 @@ void python_host_enter(uintptr_t *state)
 	*state = (uintptr_t)frame;
 }
 
-void python_host_leave(uintptr_t *state)
+static void leave_python(uintptr_t *state)
 {
 	struct frame *frame = (struct frame *)*state;
 
@@ -253,10 +345,27 @@ static bool may_stay_in_python(uintptr_t *state)
 }
 
 static const struct reclaim_host python_host = {
-	.enter = python_host_enter,
-	.leave = python_host_leave,
+	.enter = enter_python,
+	.leave = leave_python,
+	.may_stay = may_stay_in_python,
+	.run = run_in_python,
+};
+
+static const struct reclaim_host gil_host = {
+	.enter = enter_python,
+	.leave = leave_python,
 	.may_stay = may_stay_in_python,
 };
+
+void *python_host_use(void *type, void *list)
+{
+	control_type = type;
+	Py_INCREF(control_type);
+	controls = list;
+	Py_INCREF(controls);
+	return Py_BuildValue("NN", PyCFunction_New(&methods[0], NULL),
+			     PyCFunction_New(&methods[1], NULL));
+}
 
 void python_host_adopt(struct shrinker *shrinker, unsigned long number)
 {
@@ -264,6 +373,11 @@ void python_host_adopt(struct shrinker *shrinker, unsigned long number)
 	shrinker->scan_objects = scan_in_python;
 	shrinker->private_data = (void *)(uintptr_t)number;
 	shrinker_set_host(shrinker, &python_host);
+}
+
+void python_host_hold_gil(struct shrinker *shrinker)
+{
+	shrinker_set_host(shrinker, &gil_host);
 }
 
 void python_host_free_shrinker(void *capsule)

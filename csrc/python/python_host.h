@@ -14,8 +14,12 @@
  * python_host_use - say what walks hand to callbacks; called once
  * @type: derived from python_control_type(), makes an object without arguments
  * @list: receives one for each frame; the trampolines find them there
+ *
+ * Return: a new reference to two functions: called(number), which the trampoline
+ * tells what a callback has returned, and which says whether to scan now; and
+ * next_pass(), which says whom to count next.  NULL with an exception set.
  */
-void python_host_use(void *type, void *list);
+void *python_host_use(void *type, void *list);
 
 /**
  * python_host_adopt - make Python functions the shrinker's callbacks
@@ -31,13 +35,12 @@ unsigned long python_pass_scan(void *arg, unsigned long nr_to_scan,
 			       unsigned long *nr_scanned);
 
 /**
- * python_host_enter - go into the interpreter, as a walk does
- * @state: a word for python_host_leave(), which the same thread calls
+ * python_host_hold_gil - have walks go into the interpreter for callbacks in C
  *
- * In between, callbacks that python_host_adopt() has set may be called.
+ * For callbacks that call Python by other means than python_host_adopt()'s, which
+ * `shrinker bench --peers` compares.
  */
-void python_host_enter(uintptr_t *state);
-void python_host_leave(uintptr_t *state);
+void python_host_hold_gil(struct shrinker *shrinker);
 
 /*
  * Ends of capsules, which own what they point to: PyCapsule_Destructor functions.

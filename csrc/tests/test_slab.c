@@ -833,6 +833,229 @@ static void hosts_are_left_for_locks(void)
 	reclaim_domain_put(host_domain);
 }
 
+/* Calls that the host makes in one run; it does not tell of the last of them. */
+static unsigned long host_calls;
+
+static void host_run(struct shrinker *shrinker, struct shrink_control *sc,
+		     struct reclaim_calls *calls)
+{
+	unsigned long made = 0;
+
+	CHECK_EQ(hosts_inside, 1);
+	log_append(host_log, '<');
+	CHECK(!reclaim_next(calls));
+	do {
+		unsigned long ret;
+
+		CHECK_EQ(sc->nr_to_scan | sc->nr_scanned, 0);
+		ret = shrinker->count_objects(shrinker, sc);
+		while (++made != host_calls && reclaim_called(calls, ret))
+			ret = shrinker->scan_objects(shrinker, sc);
+		if (made >= host_calls)
+			break;
+		CHECK(!reclaim_called(calls, 7));
+	} while ((shrinker = reclaim_next(calls)));
+	log_append(host_log, '>');
+}
+
+static const struct reclaim_host running_host = {
+	.enter = host_enter,
+	.leave = host_leave,
+	.may_stay = host_may_stay,
+	.run = host_run,
+};
+
+/* What a walk at priority 0 over one cache of 1,000 objects has left behind. */
+struct outcome {
+	struct reclaim_statistics statistics;
+	unsigned long scans;
+	int64_t deferred;
+	int traced;
+	struct shrink_event events[2];
+};
+
+static struct outcome outcome_of_walk(const struct reclaim_host *with,
+				      cache_hook on_scan)
+{
+	struct reclaim_domain *domain = domain_new(1);
+	struct outcome outcome = { .scans = 0 };
+	struct cache cache;
+
+	host_domain = domain_new(1);
+	host_log[0] = '\0';
+	cache_prepare(&cache, domain, 0, 'c', 1000);
+	cache.on_scan = on_scan;
+	cache.keeps = true;
+	shrinker_set_host(cache.shrinker, with);
+	shrinker_register(cache.shrinker);
+	CHECK_EQ(reclaim_trace_start(domain, 2), 0);
+	walk(domain, 0);
+	outcome.traced = (int)reclaim_trace_read(domain, outcome.events, 2);
+	reclaim_trace_stop(domain);
+	outcome.statistics = statistics_of(domain);
+	outcome.statistics.host_entries = 0;
+	outcome.scans = atomic_load(&cache.scans);
+	outcome.deferred = shrinker_nr_deferred(cache.shrinker, 0, NULL);
+	cache_close(&cache);
+	reclaim_domain_put(domain);
+	reclaim_domain_put(host_domain);
+	return outcome;
+}
+
+static void half_of_it(struct cache *cache, struct shrink_control *sc)
+{
+	(void)cache;
+	sc->nr_scanned = sc->nr_to_scan / 2;
+}
+
+static void none_of_it(struct cache *cache, struct shrink_control *sc)
+{
+	(void)cache;
+	sc->nr_scanned = 0;
+}
+
+static void stop_from_the_third(struct cache *cache, struct shrink_control *sc)
+{
+	(void)sc;
+	cache->answers = atomic_load(&cache->scans) >= 3;
+	cache->answer = SHRINK_STOP;
+}
+
+static void end_the_walk_in_the_third(struct cache *cache, struct shrink_control *sc)
+{
+	(void)sc;
+	if (atomic_load(&cache->scans) == 3)
+		reclaim_stop_walk();
+}
+
+static void leave_in_the_third(struct cache *cache, struct shrink_control *sc)
+{
+	(void)sc;
+	if (atomic_load(&cache->scans) == 3)
+		shrinker_unregister(cache->shrinker, false);
+}
+
+/* A pass is the same whoever makes its calls. */
+static void a_host_may_make_the_calls(void)
+{
+	const cache_hook hooks[] = { NULL,
+				     half_of_it,
+				     none_of_it,
+				     stop_from_the_third,
+				     end_the_walk_in_the_third,
+				     leave_in_the_third };
+	const unsigned long scans[] = { 15, 30, RECLAIM_STALL_LIMIT, 3, 3, 3 };
+	size_t i;
+
+	host_calls = ~0UL;
+	for (i = 0; i < sizeof(hooks) / sizeof(hooks[0]); i++) {
+		struct outcome here = outcome_of_walk(NULL, hooks[i]);
+		struct outcome there = outcome_of_walk(&running_host, hooks[i]);
+		int event;
+
+		CHECK_TEXT(host_log, "(<>)");
+		CHECK_EQ(here.scans, scans[i]);
+		CHECK_EQ(there.scans, here.scans);
+		CHECK_EQ(there.deferred, here.deferred);
+		CHECK(!memcmp(&there.statistics, &here.statistics,
+			      sizeof(here.statistics)));
+		CHECK_EQ(here.traced, 2);
+		CHECK_EQ(there.traced, 2);
+		for (event = 0; event < 2; event++) {
+			CHECK_EQ(there.events[event].nr, here.events[event].nr);
+			CHECK_EQ(there.events[event].new_nr,
+				 here.events[event].new_nr);
+			CHECK_EQ(there.events[event].total_scan,
+				 here.events[event].total_scan);
+			CHECK_EQ(there.events[event].retval,
+				 here.events[event].retval);
+		}
+	}
+}
+
+/* What the host does not tell of was 0 or SHRINK_STOP, and deferred work is kept. */
+static void a_host_may_leave_anywhere(void)
+{
+	struct outcome outcome;
+
+	host_calls = 1;
+	outcome = outcome_of_walk(&running_host, NULL);
+	CHECK_EQ(outcome.statistics.passes, 0);
+	CHECK_EQ(outcome.deferred, 0);
+	CHECK_EQ(outcome.traced, 0);
+
+	host_calls = 4;
+	outcome = outcome_of_walk(&running_host, NULL);
+	CHECK_EQ(outcome.scans, 3);
+	CHECK_EQ(outcome.statistics.passes, 1);
+	CHECK_EQ(outcome.statistics.scan_calls, 2);
+	CHECK_EQ(outcome.deferred, 2000 - 2 * 128);
+	CHECK_EQ(outcome.traced, 2);
+}
+
+static void free_the_one_before(struct cache *cache, struct shrink_control *sc)
+{
+	struct cache *before = cache->arg;
+
+	(void)sc;
+	if (before->shrinker)
+		cache_close(before);
+}
+
+/*
+ * Registers a shrinker for each letter of @kinds: r is of the running host, n and
+ * h as for walk_with_hosts(); R frees the one before it.  Returns the log of a walk.
+ */
+static const char *walk_with_runs(const char *kinds, bool lets_stay)
+{
+	struct reclaim_domain *domain = domain_new(1);
+	struct cache cache[8];
+	int i;
+
+	host_domain = domain_new(1);
+	host_lets_stay = lets_stay;
+	host_log[0] = '\0';
+	for (i = 0; kinds[i]; i++) {
+		cache_prepare(&cache[i], domain, 0, kinds[i], 10);
+		cache[i].log = host_log;
+		if (kinds[i] != 'n')
+			shrinker_set_host(cache[i].shrinker,
+					  kinds[i] == 'h' ? &host :
+							    &running_host);
+		if (kinds[i] == 'R') {
+			cache[i].on_count = free_the_one_before;
+			cache[i].arg = &cache[i - 1];
+		}
+		shrinker_register(cache[i].shrinker);
+	}
+	walk(domain, 0);
+	CHECK_EQ(hosts_inside, 0);
+	CHECK_EQ(reclaim_domain_nr_lingering(domain), 0);
+	while (i--)
+		if (cache[i].shrinker)
+			cache_close(&cache[i]);
+	reclaim_domain_put(domain);
+	reclaim_domain_put(host_domain);
+	return host_log;
+}
+
+/* A run goes over shrinkers of its host that follow each other, and no further. */
+static void a_host_goes_on_to_its_own(void)
+{
+	host_calls = ~0UL;
+	CHECK_TEXT(walk_with_runs("rrr", true), "(<rrr>)");
+	CHECK_TEXT(walk_with_runs("rrnrnnr", true), "(<rr>?n<r>?n?n<r>)");
+	CHECK_TEXT(walk_with_runs("nrrnr", false), "n(<rr>?)n(<r>)");
+	CHECK_TEXT(walk_with_runs("rhr", true), "(<r>)(h)(<r>)");
+	/* Each in a run of its own where the host makes two calls in one. */
+	host_calls = 2;
+	CHECK_TEXT(walk_with_runs("rrr", true), "(<r><r><r>)");
+	/* Freed behind the walk, and under its feet. */
+	host_calls = ~0UL;
+	CHECK_TEXT(walk_with_runs("rrRr", true), "(<rrRr>)");
+	CHECK_TEXT(walk_with_runs("nRr", true), "n(<Rr>)");
+}
+
 /* --- stopping a walk ------------------------------------------------------ */
 
 static void stop_walk(struct cache *cache, struct shrink_control *sc)
@@ -900,6 +1123,9 @@ int main(void)
 	RUN(hosts_are_entered_once);
 	RUN(hosts_around_other_reclaim);
 	RUN(hosts_are_left_for_locks);
+	RUN(a_host_may_make_the_calls);
+	RUN(a_host_may_leave_anywhere);
+	RUN(a_host_goes_on_to_its_own);
 	RUN(a_callback_can_stop_the_walk);
 	return checks_report("test_slab");
 }

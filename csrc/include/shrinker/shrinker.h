@@ -28,12 +28,27 @@
 #endif
 #include <shrinker/types.h>
 
+struct shrinker;
+struct reclaim_calls;
+
 /**
  * struct reclaim_host - what a language runtime does around its callbacks
  * @enter: called before the first hosted pass of a walk; may block
  * @leave: called on the same thread when the walk is over, or stays outside
  * @may_stay: called before a pass of a shrinker that the host does not host,
  *	while the walk is inside the host; false makes the walk leave
+ * @run: NULL, where the callbacks are called from here.  Otherwise called for a
+ *	pass over a shrinker that the host hosts, and makes its calls:
+ *
+ *		do
+ *			ret = shrinker->count_objects(shrinker, sc);
+ *			while (reclaim_called(calls, ret))
+ *				ret = shrinker->scan_objects(shrinker, sc);
+ *		while ((shrinker = reclaim_next(calls)));
+ *
+ *	so that the runtime is gone into once for many passes.  Finds @sc ready
+ *	for the first count.  It may leave that loop anywhere: a call that is due
+ *	has not said anything then, as if a count were 0 or a scan SHRINK_STOP
  *
  * The core knows no Python.  A runtime with a global lock takes it in @enter
  * and gives it back in @leave; one walk enters once, however many of the
@@ -41,12 +56,14 @@
  * run inside the host too: they must not wait for what a thread outside may need
  * the host for.  @state is a word for the host's own use, 0 at
  * first and kept while the walk is inside.  No lock of the core is held while
- * any of the three runs.
+ * any of them runs.
  */
 struct reclaim_host {
 	void (*enter)(uintptr_t *state);
 	void (*leave)(uintptr_t *state);
 	bool (*may_stay)(uintptr_t *state);
+	void (*run)(struct shrinker *shrinker, struct shrink_control *sc,
+		    struct reclaim_calls *calls);
 };
 
 /**
@@ -303,6 +320,27 @@ void shrinker_get_statistics(struct shrinker *shrinker,
  */
 void shrinker_set_host(struct shrinker *shrinker,
 		       const struct reclaim_host *host);
+
+/**
+ * reclaim_called - a callback that a host has called is over
+ * @calls: as reclaim_host.run was told
+ * @ret: what the callback returned; behind a scan sc->nr_scanned is read too
+ *
+ * Context: in reclaim_host.run, on its thread.
+ * Return: true where the pass wants scan_objects() called now, for which
+ * sc->nr_to_scan and sc->nr_scanned are set; false where the pass is over, and
+ * where no call was due.
+ */
+bool reclaim_called(struct reclaim_calls *calls, unsigned long ret);
+
+/**
+ * reclaim_next - a pass is over: go to the next one
+ *
+ * Context: as reclaim_called().
+ * Return: the shrinker whose count_objects() to call, with the same sc; NULL where
+ * the host is to return, and where the pass is not over.
+ */
+struct shrinker *reclaim_next(struct reclaim_calls *calls);
 
 /**
  * shrinker_set_label - name the scan callback in trace events

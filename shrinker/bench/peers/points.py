@@ -1,8 +1,8 @@
 """What ``shrinker bench --peers`` measures: each way into Python with each result.
 
-All call the methods of the same caches from the same loop in C
-(``bench_call_back``), which holds the GIL all along: what is compared is the way
-into the method and back, not who takes the GIL when.
+All are shrinkers that call the methods of the same cache, in walks that hold the GIL
+all along: what is compared is the way into the method and back, not who takes the GIL
+when.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ __all__ = [
     "FASTER",
     "ROWS",
     "SCANS",
+    "SHRINKERS",
     "Peer",
     "PeerRow",
     "Results",
@@ -22,6 +23,8 @@ __all__ = [
 
 SCANS = 8
 """Scan calls of a pass, after one count: that of the default point of the loop."""
+SHRINKERS = 20
+"""Shrinkers of a walk."""
 AT_MOST = 2.5
 """The goal: shrinker's time by that of the C API."""
 FASTER = 1.8

@@ -8,7 +8,7 @@ import sys
 import traceback
 from typing import TYPE_CHECKING, Any
 
-from shrinker._ffi import ffi
+from shrinker._ffi import ffi, lib
 from shrinker.bench.peers.points import Peer
 from shrinker.builder import ShrinkerBuilder
 from shrinker.domain import Domain
@@ -25,36 +25,81 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-__all__ = ["attach"]
+__all__ = ["Attached"]
 
 _SIGNATURE = "unsigned long(struct shrinker *, struct shrink_control *)"
 _STOP = ScanObjects.STOP.value
 _SHORT = 2**30 - 1
+# Where a pass wants what was counted, once.
+_PRIORITY = ffi.new("int[]", [1])
 
 
-def attach(peer: Peer, cache: Any, directory: Path) -> tuple[Any, object]:
-    """Return a C shrinker that calls a cache's methods, and what keeps it alive.
+class Attached:
+    """Shrinkers in a domain of their own, whose callbacks are a cache's methods.
 
     Raises ``ImportError`` for a peer that ``directory`` does not have.
     """
-    if peer is Peer.SHRINKER:
-        domain = Domain()
-        registration = ShrinkerBuilder("bench", domain=domain).register(cache)
-        return registration._c, registration
-    c_shrinker = ffi.new("struct shrinker *")
-    keep: object
-    if peer is Peer.CTYPES:
-        keep = _ctypes(c_shrinker, cache)
-    elif peer is Peer.CALLBACK:
-        keep = _callback(c_shrinker, cache)
-    else:
-        # Last, so that nothing else is found there.
-        sys.path.append(str(directory))
+
+    # Invariants: each of `_shrinkers` is registered until `close`, or belongs to one
+    # of `_kept`, which keeps what the callbacks need.
+
+    def __init__(
+        self, peer: Peer, cache: Any, batch: int, directory: Path, nr: int = 1
+    ) -> None:
+        self._domain = Domain()
+        self._shrinkers: list[Any] = []
+        self._kept: list[object] = []
+        for _ in range(nr):
+            if peer is Peer.SHRINKER:
+                builder = ShrinkerBuilder("bench", domain=self._domain)
+                builder.set_batch(batch)
+                self._kept.append(builder.register(cache))
+            else:
+                self._attach(peer, cache, batch, directory)
+
+    def _attach(self, peer: Peer, cache: Any, batch: int, directory: Path) -> None:
+        # SAFETY: a capsule of the domain's owns what its `_c` points to.
+        c_shrinker = lib.reclaim_shrinker_alloc(self._domain._c, 0, b"bench")
+        if not c_shrinker:
+            raise MemoryError
         try:
-            keep = _compiled(peer, c_shrinker, cache)
-        finally:
-            sys.path.remove(str(directory))
-    return c_shrinker, (c_shrinker, keep)
+            self._kept.append(_set_up(peer, c_shrinker, cache, directory))
+        except BaseException:
+            lib.shrinker_free(c_shrinker)
+            raise
+        c_shrinker.batch = batch
+        lib.python_host_hold_gil(c_shrinker)
+        lib.shrinker_register(c_shrinker)
+        self._shrinkers.append(c_shrinker)
+
+    def walk(self, walks: int) -> int:
+        """Walk so that each cache is scanned once; return how many objects went."""
+        # SAFETY: see above.
+        return int(lib.bench_walk(self._domain._c, _PRIORITY, 1, walks))
+
+    def scan_calls(self) -> int:
+        """Return the scan calls so far, but for those that returned STOP."""
+        return self._domain.statistics().scan_calls
+
+    def close(self) -> None:
+        """Free the shrinkers; nothing is called any more."""
+        for c_shrinker in self._shrinkers:
+            lib.shrinker_free(c_shrinker)
+        self._shrinkers.clear()
+        self._domain.close()
+
+
+def _set_up(peer: Peer, c_shrinker: Any, cache: Any, directory: Path) -> object:
+    if peer is Peer.CTYPES:
+        return _ctypes(c_shrinker, cache)
+    if peer is Peer.CALLBACK:
+        return _callback(c_shrinker, cache)
+    # Last, so that nothing else is found there.
+    sys.path.append(str(directory))
+    try:
+        return _compiled(peer, c_shrinker, cache)
+    finally:
+        sys.path.remove(str(directory))
 
 
 class _Control:

@@ -9,9 +9,8 @@ from __future__ import annotations
 from time import thread_time
 from typing import TYPE_CHECKING, Any
 
-from shrinker._ffi import lib
-from shrinker.bench.peers.points import ROWS, SCANS, Results
-from shrinker.bench.peers.ways import attach
+from shrinker.bench.peers.points import ROWS, SCANS, SHRINKERS, Results
+from shrinker.bench.peers.ways import Attached
 from shrinker.values import CountObjects, ScanObjects
 
 if TYPE_CHECKING:
@@ -71,43 +70,43 @@ class PeersScenario:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._kept: object = None
+        self._attached: Attached | None = None
 
     def open(self, row: PeerRow) -> Run:
         """Set a row up, instead of the one before it."""
         self.close()
         results = row.results
-        c_shrinker, kept = attach(row.peer, cache(results), self._directory)
-        self._kept = kept
-        call_back, batch = lib.bench_call_back, results.batch
-        made = call_back(c_shrinker, batch, 1)
-        if made != 1 + SCANS:
-            raise ValueError(f"{row.name}: {made} callbacks in a pass")
+        attached = Attached(
+            row.peer, cache(results), results.batch, self._directory, SHRINKERS
+        )
+        self._attached = attached
+        freed = attached.walk(1)
+        if freed != SHRINKERS * SCANS * results.batch:
+            raise ValueError(f"{row.name}: {freed} objects freed in a walk")
 
         def run(loops: int) -> float:
-            # SAFETY: `_kept` keeps the shrinker and its callbacks until `close`.
             start = thread_time()
-            call_back(c_shrinker, batch, loops)
+            attached.walk(loops)
             return float(thread_time() - start)
 
         return run
 
     def close(self) -> None:
         """Let the last row go."""
-        kept, self._kept = self._kept, None
-        if hasattr(kept, "domain"):
-            kept.domain.close()
+        attached, self._attached = self._attached, None
+        if attached is not None:
+            attached.close()
 
     def sized(self, _row: PeerRow) -> None:
         """Say that everything is timed."""
 
     def describe(self, row: PeerRow) -> dict[str, Any]:
-        """Return the row's metadata; a loop is a pass, a value a callback."""
+        """Return the row's metadata; a loop is a walk, a value a callback."""
         return {
             "name": row.name,
             "unit": "second",
             "scenario": "peers",
-            "inner_loops": 1 + SCANS,
+            "inner_loops": SHRINKERS * (1 + SCANS),
             "peer": str(row.peer),
             "results": str(row.results),
             "batch": row.results.batch,

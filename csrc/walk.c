@@ -88,7 +88,7 @@ void walk_unlink(const struct walker *walk)
  */
 void walk_let_dying_go(struct walker *walk, const struct shrinker *shrinker)
 {
-	/* No lock is waited for inside a host, which has its own. */
+	/* Whoever wants the host's own lock should not wait for this, too. */
 	if (walk->host)
 		walk_leave_host(walk);
 	left_dying(walk->domain, shrinker);

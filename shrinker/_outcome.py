@@ -36,7 +36,7 @@ os.register_at_fork(after_in_child=_forget_other_threads)
 
 
 # Calls inside each other, from a trampoline to the last function that takes part
-# in reporting what was raised; test_exceptions.py finds out when it is too few.
+# in reporting what was raised; test_trampolines.py finds out when it is too few.
 _REPORTING = 8
 
 

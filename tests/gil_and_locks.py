@@ -1,11 +1,13 @@
 """Run by test_gil_and_locks.py: threads that hold the GIL, a lock, or both in turn.
 
 Whoever holds one of our locks and waits for the GIL stops everybody who holds the GIL
-and waits for that lock; then nothing goes on, and the watchdog ends the process.
+and waits for that lock; then nothing goes on, and the watchdog ends the process.  With
+the library made from lock_order.c as argument, it is enough that somebody could.
 """
 
 from __future__ import annotations
 
+import ctypes
 import faulthandler
 import gc
 import sys
@@ -14,6 +16,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from shrinker import Domain, ShrinkerBuilder, ShrinkerFlags
+from shrinker._ffi import ffi, lib
 from shrinker.native import Callback
 
 if TYPE_CHECKING:
@@ -116,6 +119,9 @@ TASKS = (
 
 def main() -> None:
     faulthandler.dump_traceback_later(SECONDS, exit=True)
+    for watcher in map(ctypes.CDLL, sys.argv[1:]):
+        inside = ffi.cast("uintptr_t", ffi.addressof(lib, "shrinker_free"))
+        watcher.watch(ctypes.c_void_p(int(inside)))
     # As many handovers of the GIL as there can be.
     sys.setswitchinterval(1e-6)
     raised: list[BaseException] = []

@@ -174,12 +174,16 @@ def test_dropped_builder(domain: Domain) -> None:
 
 
 def test_closed_domain() -> None:
-    """Neither builders nor registrations can be made in a closed domain."""
+    """Neither builders nor registrations can be made in a closed domain; a builder
+    that was made before is not used up."""
     domain = Domain()
     builder = ShrinkerBuilder("c", domain=domain)
     domain.close()
-    with pytest.raises(ShrinkerError, match="closed"):
+    with pytest.raises(ShrinkerError, match="the domain is closed"):
         builder.register(Cache(1))
+    with pytest.raises(ShrinkerError, match="the domain is closed"):
+        builder.register_native(1, 2)
+    assert builder.name == "c"
     with pytest.raises(ShrinkerError, match="closed"):
         ShrinkerBuilder("c", domain=domain)
 

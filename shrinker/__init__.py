@@ -10,7 +10,7 @@ docs/pressure.md when a service's caches give back, docs/rust-map.md leads from 
 Rust abstraction of the kernel to here.
 """
 
-from pathlib import Path
+from pathlib import Path as _Path
 
 from shrinker import cache, pressure
 from shrinker._trampolines import Shrinker
@@ -38,6 +38,8 @@ from shrinker.values import (
     ScanObjects,
     ShrinkerFlags,
 )
+
+__version__ = "0.1.0"
 
 __all__ = [
     "DEFAULT_SEEKS",
@@ -83,7 +85,7 @@ def get_include() -> str:
     It holds ``shrinker/*.h`` and ``linux/shrinker.h``, under which sources
     written for the kernel find their names.
     """
-    return str(Path(__file__).parent / "include")
+    return str(_Path(__file__).parent / "include")
 
 
 def get_library() -> str:
@@ -92,4 +94,4 @@ def get_library() -> str:
     Link it with ``-lpthread``.  A program that uses it has a default domain of
     its own, apart from Python's.
     """
-    return str(Path(__file__).parent / "lib" / "libshrinker.a")
+    return str(_Path(__file__).parent / "lib" / "libshrinker.a")

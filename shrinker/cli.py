@@ -5,17 +5,20 @@ What a command needs is imported when it runs, so that ``--help`` is quick.
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import dataclasses
+import io
 import os
 import re
 import sys
-from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
+
+from shrinker import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -23,11 +26,40 @@ if TYPE_CHECKING:
 __all__ = ["cli"]
 
 
-def _version() -> str:
-    try:
-        return metadata.version("shrinker")
-    except metadata.PackageNotFoundError:
-        return "unknown"
+_SIGNS = {
+    "\N{BOX DRAWINGS LIGHT HORIZONTAL}": "-",
+    "\N{BOX DRAWINGS HEAVY HORIZONTAL}": "-",
+    "\N{EN DASH}": "-",
+    "\N{HORIZONTAL ELLIPSIS}": "*",
+    "\N{PLUS-MINUS SIGN}": "~",
+    "\N{MICRO SIGN}": "u",
+}
+"""What stands for our signs where they cannot be written, as wide as they are."""
+_ERRORS = "shrinker.signs"
+_DEFAULT_ERRORS = ("strict", "surrogateescape", "backslashreplace")
+"""Of Python; others were asked for by PYTHONIOENCODING."""
+
+
+def _plain_signs(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Replace our signs; what others wrote is escaped, as on standard error."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    first = error.object[error.start]
+    if first in _SIGNS:
+        return _SIGNS[first], error.start + 1
+    error.end = error.start + 1
+    return codecs.lookup_error("backslashreplace")(error)
+
+
+def _write_anything() -> None:
+    """Let no character be an error, whatever the encoding of the streams.
+
+    Names of files may hold bytes that are no characters; they are escaped, too.
+    """
+    codecs.register_error(_ERRORS, _plain_signs)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors in _DEFAULT_ERRORS:
+            stream.reconfigure(errors=_ERRORS)
 
 
 class _Commands(click.Group):
@@ -41,6 +73,7 @@ class _Commands(click.Group):
         """
         if sys.stdout is None:
             _end("standard output is closed")
+        _write_anything()
         try:
             try:
                 return super().main(*args, **extra)
@@ -67,7 +100,7 @@ def _end(reason: str | None) -> NoReturn:
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(_version(), prog_name="shrinker")
+@click.version_option(__version__, prog_name="shrinker")
 def cli() -> None:
     """Measure, replay and explain the Linux memory shrinker."""
 
@@ -137,7 +170,9 @@ def replay(files: tuple[str, ...], *, as_json: bool, strict: bool) -> None:
     help="Ways from C into Python methods side by side, shrinker's among them; needs"
     " a C compiler.",
 )
-@click.option("--fast", is_flag=True, help="About 10 seconds instead of 80.")
+@click.option(
+    "--fast", is_flag=True, help="About 10 seconds instead of 80, on an idle machine."
+)
 @click.option(
     "--rounds",
     type=click.IntRange(min=2),
@@ -188,9 +223,13 @@ def bench(
 
     Around a default point (100 shrinkers of 4,096 objects, priority 3, batch
     128) the priority, the batch size and the number of shrinkers are varied, one
-    at a time; and a real recording is walked.  Ends within 2 minutes, with
-    --fast within 20 seconds.  Ctrl-C ends it early: what was measured is kept
-    when two rounds are complete.  docs/benchmark.md tells how to read it.
+    at a time; and a real recording is walked.  Ctrl-C ends it early: what was
+    measured is kept when two rounds are complete.  docs/benchmark.md tells how
+    to read it.
+
+    On a machine that is otherwise idle it ends within 2 minutes, with --fast
+    within 20 seconds, and so do the others within the times below; a busy one
+    takes longer, because two rounds are always made.
 
     --scenario memcg measures instead what creating a memory cgroup, setting
     shrinkers' bits in it and walking it costs, and the memory of one, with more

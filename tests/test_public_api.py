@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -137,3 +138,15 @@ def test_import_starts_nothing() -> None:
     extras = ("click", "rich", "pyperf", "matplotlib", "numpy", "cffi.api")
     for other in (*extras, "asyncio", "socket", "cachetools", "prometheus_client"):
         assert other not in done.stdout.split()
+
+
+def test_version() -> None:
+    """``__version__`` is the version that was installed."""
+    assert shrinker.__version__ == metadata.version("shrinker")
+
+
+def test_nothing_else_is_public() -> None:
+    """What has no underscore is listed, or a module of the package."""
+    for name in vars(shrinker):
+        if not name.startswith("_") and name not in shrinker.__all__:
+            assert f"shrinker.{name}" in sys.modules, name

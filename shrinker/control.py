@@ -123,9 +123,9 @@ def hand_out(
     """Have walks hand out controls, and put those into a list by their frames.
 
     Returns what the trampoline asks, with the index of its frame: ``called`` after
-    each callback, with the number that it returned, or None for one that came to nothing, whether to scan
-    now; and ``next_pass`` behind a pass for the number of the shrinker to count
-    next, 0 where there is none.
+    each callback, with the number that it returned, or None for one that came to
+    nothing, whether to scan now; and ``next_pass`` behind a pass for the number of
+    the shrinker to count next, 0 where there is none.
     """
     functions: tuple[Any, Any] = _function(
         "python_host_use", _object, _object, _object

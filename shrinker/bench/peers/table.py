@@ -34,7 +34,8 @@ def print_peers_result(
         terminal.print(f"{escape(peer)} could not be built: {escape(reason)}\n")
     terminal.print(
         "A callback reads nr_to_scan, sets nr_scanned and returns how many; one in nine"
-        " counts. All are called in the same walks of 20 shrinkers, with the GIL held; ns of"
+        " counts. All are called in the same walks of 20 shrinkers, with the GIL held;"
+        " ns of"
         " processor time. vs C API: times as long. shrinker: times as fast as this."
         " Both are of the same round."
         " Medians of rounds; ±: the largest median absolute deviation of the line."

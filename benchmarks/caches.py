@@ -204,9 +204,9 @@ def goals(rows: dict[str, dict[str, float]]) -> list[dict[str, Any]]:
 def show(rows: dict[str, dict[str, float]]) -> None:
     """Print nanoseconds, and in brackets how often ours goes into them."""
     libraries = [OURS, "cachetools", "functools", "lru-dict", "cachebox"]
-    print(f"{'ns (ours/theirs)':19}" + "".join(f"{x:>12}" for x in libraries))
+    lines = [["ns (ours/theirs)", *libraries]]
     for row, seen in rows.items():
-        cells = []
+        cells = [row]
         for library in libraries:
             spent = seen.get(library)
             if spent is None:
@@ -215,7 +215,11 @@ def show(rows: dict[str, dict[str, float]]) -> None:
                 cells.append(f"{spent:.0f}")
             else:
                 cells.append(f"{spent:.0f} ({seen[OURS] / spent:.2f})")
-        print(f"{row:19}" + "".join(f"{cell:>12}" for cell in cells).rstrip())
+        lines.append(cells)
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for name, *cells in lines:
+        columns = zip(cells, widths[1:], strict=True)
+        print(name.ljust(widths[0]), *(cell.rjust(x) for cell, x in columns), sep="  ")
     print()
     for goal in goals(rows):
         verdict = "met" if goal["ratio"] <= goal["at_most"] else "MISSED"

@@ -245,3 +245,67 @@ def test_same_seed_same_requests() -> None:
     )
     assert first == second
     assert first.count("Request(") == 50
+
+
+def in_example(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=EXAMPLE,
+        env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
+    )
+
+
+@pytest.mark.parametrize("limit", ["10", "0", "40M", "65535K"])
+def test_limits_that_are_too_small(limit: str) -> None:
+    """They are refused, with the least that will do, before anything is run."""
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLE / "run.py"), "--limit", limit],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert done.stderr.endswith(
+        f"--limit: {limit} is too small: the service needs 64M at least\n"
+    )
+    assert done.stdout == ""
+
+
+def test_a_service_that_does_not_start() -> None:
+    """One line, and status 1."""
+    done = in_example(
+        "import contextlib, sys, run\n"
+        "def broken(*_, **__): raise RuntimeError('the service did not start')\n"
+        "run.run, run.NEEDED = broken, ()\n"
+        "run.memory_controller = contextlib.nullcontext\n"
+        "sys.exit(run.main())\n"
+    )
+    assert done.returncode == 1
+    assert done.stderr == "failed: the service did not start\n"
+
+
+@pytest.mark.parametrize("rich", [True, False])
+def test_the_table_has_no_blanks_at_its_edges(rich: bool) -> None:
+    """With and without rich: names begin in the first column, lines end in figures."""
+    if rich:
+        pytest.importorskip("rich")
+    done = in_example(
+        "import sys\n"
+        f"if not {rich}: sys.modules['rich'] = None\n"
+        "from run import Run, Sample\n"
+        "from table import print_table\n"
+        "load = dict(served=1, failed=2, hit_ratio={}, latency_ms={}, service=None)\n"
+        "sample = Sample(1.0, 1 << 20, 1 << 21)\n"
+        "print_table([Run(p, 1 << 26, 1.0, 0.0, 'finished', load, [sample])"
+        " for p in (False, True)])\n"
+    )
+    assert done.stderr == ""
+    lines = done.stdout.splitlines()
+    assert [line for line in lines if line != line.rstrip()] == []
+    assert [line for line in lines if line.startswith(" ")] == [
+        line for line in lines if line.split() == ["unprotected", "protected"]
+    ]
+    assert any(line.startswith("requests served  ") for line in lines)

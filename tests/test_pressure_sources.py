@@ -628,7 +628,7 @@ class TestAuto:
         """It is logged and stands in the reason, and another source is found."""
         with auto(environ=environ) as source:
             assert type(source) is not SystemdPressure
-            assert "not systemd's protocol: MEMORY_PRESSURE_WATCH" in (
+            assert "passed over: systemd's protocol: MEMORY_PRESSURE_WATCH" in (
                 source.reason.replace("No such file or directory: ", "")
             )
         (record,) = caplog.records

@@ -953,3 +953,27 @@ def test_other_levels_count(domain: Domain) -> None:
     assert verdict is not None
     assert verdict.where == "machine"
     assert verdict.reason.startswith("machine: 50.0 MiB free"), "not the nearest"
+
+
+def test_the_log_names_the_source_once(
+    domain: Domain, log: Waiter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the reason where it was chosen, else beside what is protected."""
+
+    def auto(**_: object) -> PressureSource:
+        chosen = FakeSource("chosen")
+        chosen.reason = "it works; passed over: another: it does not"
+        chosen.open()
+        return chosen
+
+    monkeypatch.setattr(shrinker.pressure.listening, "auto", auto)
+    for source, said in (
+        ("auto", "source: chosen, because it works; passed over: another: it does not"),
+        (FakeSource("given"), "; source: given"),
+        (None, "; source: none"),
+    ):
+        log.lines.clear()
+        with make(domain, FakeMemory(500), source=source):
+            log.wait_for("protecting")
+        (line,) = (line for line in log.lines if "source: " in line)
+        assert line.endswith(said)

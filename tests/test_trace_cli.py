@@ -145,11 +145,12 @@ def test_tables_fit_the_terminal(tmp_path: Path, width: int) -> None:
 
 
 def test_a_pipe_gets_whole_names_and_no_blanks(tmp_path: Path) -> None:
-    """Without a terminal nothing is cut, and no line ends in blanks."""
+    """Without a terminal names of functions are not cut, those of files stand whole
+    above their shrinkers, and no line ends in blanks."""
     path = written(tmp_path)
     lines = shown(None, HARD, path)
     assert [line for line in lines if line != line.rstrip()] == []
-    assert any(line.startswith(path.name) for line in lines)
+    assert f"Shrinkers of {path}" in lines
     assert any(line.startswith("jbd2_journal_shrink_scan ") for line in lines)
 
 
@@ -278,3 +279,41 @@ def test_missing_packages_are_named(tmp_path: Path) -> None:
     assert result.stderr == (
         "shrinker: the command line needs click: pip install 'shrinker[cli]'\n"
     )
+
+
+def test_a_long_name_of_a_file_widens_no_table(tmp_path: Path) -> None:
+    """In a pipe the table of the recordings has 80 columns, as on a terminal; names
+    that differ at their ends can be told apart."""
+    paths = [tmp_path / f"{n}-{'long-' * 30}{n}.txt" for n in (1, 2)]
+    for path in paths:
+        written(tmp_path).rename(path)
+    lines = shown(None, *paths)
+    table = lines[: lines.index("")]
+    assert max(map(len, table)) == 80
+    assert [line[:2] for line in table[-2:]] == ["1-", "2-"]
+    assert [line.split()[0][-5:] for line in table[-2:]] == ["1.txt", "2.txt"]
+
+
+def test_the_last_line_counts_what_is_left_over(tmp_path: Path) -> None:
+    """100 % of the passes is not all where lines are bad, alone or lost."""
+    good = TRACES / "drop_caches.txt.xz"
+    assert shown(80, good)[-1] == "71 of 71 passes exact (100 %)"
+    start = "f 1: nid: 0 objects to shrink 0 gfp_flags none cache items 2 delta 1"
+    alone = f"{start} total_scan 1 priority 0"
+    bad = "mm_shrink_slab_end: cut"
+    path = written(tmp_path, bad, alone, "CPU:0 [LOST 1234 EVENTS]")
+    assert shown(80, path)[-1] == (
+        "71 of 71 passes exact (100 %), 1 bad line, 1 alone, 1,234 lost"
+    )
+    assert shown(80, written(tmp_path, bad, bad))[-1].endswith("%), 2 bad lines")
+    path.write_text(f"{alone}\n")
+    assert shown(80, path)[-1] == "no pass is complete, 1 alone"
+
+
+def test_a_rate_is_one_of_many_events() -> None:
+    """Below 10,000 events it is left out; programs get it always."""
+    small, large = TRACES / "drop_caches.txt.xz", TRACES / "kswapd.txt.xz"
+    assert "events/s" not in "".join(shown(80, small))
+    assert re.search(r", [\d,]+ events/s$", shown(80, large)[-1])
+    data = json.loads(run("replay", "--json", small).stdout)
+    assert data["events_per_second"] > 0

@@ -39,6 +39,9 @@ NEEDED = ("httpx", "starlette", "uvicorn")
 RATE = 150
 """Requests per second."""
 
+LEAST = 64 << 20
+"""Bytes: in less, the service does not start, or has no room for its requests."""
+
 SAMPLE_SECONDS = 0.02
 
 START_SECONDS = 30
@@ -195,6 +198,16 @@ def size(text: str) -> int:
     return int(found[1]) << {"": 0, "K": 10, "M": 20, "G": 30}[found[2]]
 
 
+def limit(text: str) -> int:
+    """Return the bytes of a limit in which the service can run."""
+    found = size(text)
+    if found < LEAST:
+        raise argparse.ArgumentTypeError(
+            f"{text} is too small: the service needs {LEAST >> 20}M at least"
+        )
+    return found
+
+
 def about(controller: Controller) -> str:
     """Say where and when this is."""
     return (
@@ -209,7 +222,9 @@ def parse() -> argparse.Namespace:
         description="A service under a memory limit: unprotected, then protected.",
         epilog="Status 77: memory cgroups cannot be made here.",
     )
-    parser.add_argument("--limit", type=size, default="160M", help="of memory: 160M")
+    parser.add_argument(
+        "--limit", type=limit, default="160M", help="of memory: 160M, at least 64M"
+    )
     parser.add_argument("--seconds", type=float, default=20, help="of load: 20")
     parser.add_argument("--seed", type=int, default=1, help="of the load: 1")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw it: *.png")
@@ -222,6 +237,21 @@ def stop(*_: object) -> None:
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)  # Cleaning up is not to be stopped.
     raise Stopped
+
+
+def tell(runs: list[Run], args: argparse.Namespace, where: str) -> None:
+    """Print the figures of both, and write and draw what was asked for."""
+    print_table(runs)
+    for one in runs:
+        if one.protected and one.load["failed"]:
+            print(f"protected, but failed: {one.load['failures']}")
+    if args.json:
+        args.json.write_text(json.dumps([dataclasses.asdict(run) for run in runs]))
+    if args.plot:
+        from plot import save_plot  # noqa: PLC0415 - matplotlib is optional
+
+        save_plot(runs, args.plot, where)
+        print(f"memory over time: {args.plot}")
 
 
 def main() -> int:
@@ -244,20 +274,13 @@ def main() -> int:
     except CgroupError as error:
         print(f"not possible here: {error}", file=sys.stderr)
         return NOT_POSSIBLE_HERE
+    except RuntimeError as error:
+        print(f"failed: {error}", file=sys.stderr)
+        return 1
     except Stopped:
         print("stopped")
         return 130
-    print_table(runs)
-    for one in runs:
-        if one.protected and one.load["failed"]:
-            print(f"protected, but failed: {one.load['failures']}")
-    if args.json:
-        args.json.write_text(json.dumps([dataclasses.asdict(run) for run in runs]))
-    if args.plot:
-        from plot import save_plot  # noqa: PLC0415 - matplotlib is optional
-
-        save_plot(runs, args.plot, about(controller))
-        print(f"memory over time: {args.plot}")
+    tell(runs, args, about(controller))
     return 0 if all(run.good for run in runs) else 1
 
 

@@ -29,12 +29,18 @@ def print_table(runs: Sequence[Run]) -> None:
     except ImportError:
         _print_plain([header, *rows])
         return
-    table = Table(*header, box=box.SIMPLE_HEAD)
+    table = Table(*header, box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for column in table.columns[1:]:
         column.justify = "right"
     for row in rows:
         table.add_row(*row, end_section=row[0] in LAST_OF_SECTION)
-    Console().print(table)
+    console = Console()
+    with console.capture() as captured:
+        console.print(table)
+    print()
+    for line in captured.get().splitlines():
+        print(line.rstrip())
+    print()
 
 
 def _print_plain(rows: Sequence[Sequence[str]]) -> None:

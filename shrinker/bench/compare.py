@@ -76,6 +76,15 @@ class Change:
             and (self.relative > 1) == (self.factor > 1)
         )
 
+    @property
+    def machine(self) -> bool:
+        """Whether the machine explains it: against what stands for it the row stayed
+        as it was, or changed the other way.  A large change that is not beyond the
+        noise says neither this nor that."""
+        if self.relative is None or self.itself:
+            return False
+        return self.relative_significant or abs(self.relative - 1) < MIN_CHANGE / 100
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Comparison:

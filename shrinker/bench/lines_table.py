@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from rich import box
 from rich.table import Table
 
+from shrinker.bench.results import medians
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -27,17 +29,21 @@ def print_lines(
             # Not the table's own title, which breaks where the table ends.
             terminal.print_line(f"[bold]{section.title}[/]")
             terminal.print(_table(section, lines))
+            terminal.print("")
     goals = [line.met for _, lines in result for line in lines if line.met is not None]
     if goals:
         terminal.print(f"{sum(goals)} of {len(goals)} goals are met.\n")
+    figures = (line.value for _, lines in result for line in lines)
     terminal.print(
-        f"{explanation} Medians of rounds; ratios are of the same round; ±: the larger"
+        f"{explanation} {medians(figures)}; ratios are of the same round; ±: the larger"
         " median absolute deviation of the line."
     )
 
 
 def _table(section: Section, lines: Sequence[LineResult]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+    table = Table(
+        box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False, show_edge=False
+    )
     table.add_column("", no_wrap=True)
     for header in (section.unit, "ratio", "goal", "±"):
         table.add_column(header, justify="right", no_wrap=True)

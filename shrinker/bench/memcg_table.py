@@ -8,6 +8,7 @@ from rich import box
 from rich.table import Table
 
 from shrinker.bench.memcg_points import NR_NODES, Operation
+from shrinker.bench.results import medians
 from shrinker.bench.table import nanoseconds
 
 if TYPE_CHECKING:
@@ -29,14 +30,18 @@ def print_memcg_result(terminal: Terminal, result: MemcgResult) -> None:
         # Not the table's own title, which breaks where the table ends.
         terminal.print_line(f"[bold]ns, by {one.series.title}[/]")
         terminal.print(_series_table(one))
+        terminal.print("")
     _print_memory(terminal, result.memory)
+    terminal.print("")
+    points = (costs for one in result.series for costs in one.costs)
+    figures = (figure for costs in points for figure in costs.time.values())
     terminal.print(
         f"{NR_NODES} nodes. create, leave: of a memcg. set bits: all bits of a memcg"
         " on a node. walk: a memcg on a node, at priority 12, the same again and"
         " again. in turn: the same, another memcg each time, which the processor has"
         " to fetch from memory. per bit: what a walk takes more than with no bit"
-        " set. x: times as much as in the first line, in the same round. Medians of"
-        " rounds; ±: the largest median absolute deviation of the line."
+        " set. x: times as much as in the first line, in the same round."
+        f" {medians(figures)}; ±: the largest median absolute deviation of the line."
     )
 
 
@@ -48,26 +53,31 @@ def _series_table(one: SeriesResult) -> Table:
         if Operation.CREATE not in operations
         and any(kind in costs.per_bit for costs in one.costs)
     ]
+    # A ratio stands closer to its time than a time to the ratio before it.
     table = _table(
-        *(f"{kind}    " for kind in operations),
-        *(f"{kind}\nper bit" for kind in per_bit if kind is not Operation.SET),
-        "±",
+        *(header for kind in operations for header in (_header(kind), "x")),
+        *(f" {kind}\n per bit" for kind in per_bit if kind is not Operation.SET),
+        " ±",
+        padding=0,
     )
     for costs in one.costs:
         table.add_row(
             f"{costs.number:,}",
-            *(_cost(costs, kind) for kind in operations),
-            *(_cell(costs.per_bit.get(kind)) for kind in per_bit),
-            f"{max(ratio.spread for ratio in costs.ratio.values()):.0%}",
+            *(cell for kind in operations for cell in _cost(costs, kind)),
+            *(f" {_cell(costs.per_bit.get(kind))}" for kind in per_bit),
+            f" {max(ratio.spread for ratio in costs.ratio.values()):.0%}",
         )
     return table
 
 
-def _cost(costs: PointCosts, kind: Operation) -> str:
+def _header(kind: Operation) -> str:
+    return "\n".join(f" {word}" for word in kind.split())
+
+
+def _cost(costs: PointCosts, kind: Operation) -> tuple[str, str]:
     if kind not in costs.time:
-        return "-    "
-    time, ratio = costs.time[kind].median, costs.ratio[kind].median
-    return f"{time:,.0f} {_times(ratio):>4}"
+        return " -", "-"
+    return f" {costs.time[kind].median:,.0f}", _times(costs.ratio[kind].median)
 
 
 def _print_memory(terminal: Terminal, memory: list[Memory]) -> None:
@@ -91,11 +101,13 @@ def _print_memory(terminal: Terminal, memory: list[Memory]) -> None:
     terminal.print(table)
 
 
-def _table(*headers: str) -> Table:
+def _table(*headers: str, padding: int = 1) -> Table:
     table = Table(
         box=box.SIMPLE_HEAD,
         collapse_padding=True,
+        padding=(0, padding),
         pad_edge=False,
+        show_edge=False,
     )
     table.add_column("", no_wrap=True)
     for header in headers:

@@ -16,12 +16,15 @@ from __future__ import annotations
 
 import dataclasses
 import statistics
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyperf
 
 from shrinker.bench.points import POINTS, Callbacks, Point, Row
 from shrinker.errors import ShrinkerError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __all__ = [
     "NS",
@@ -30,6 +33,7 @@ __all__ = [
     "by_round",
     "figure",
     "load",
+    "medians",
     "point_results",
 ]
 
@@ -44,6 +48,8 @@ class Figure:
     median: float
     spread: float
     """Median absolute deviation, as a share of the median."""
+    rounds: int = 1
+    """How many there were."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -152,4 +158,10 @@ def figure(rounds: dict[int, float], unit: float = 1.0) -> Figure:
     # a difference, and noise can make it negative.
     median = statistics.median(values)
     spread = statistics.median(abs(value - median) for value in values)
-    return Figure(median, abs(spread / median) if median else 0.0)
+    return Figure(median, abs(spread / median) if median else 0.0, len(values))
+
+
+def medians(figures: Iterable[Figure]) -> str:
+    """Say what figures are the medians of: Medians of 5 rounds."""
+    rounds = max((figure.rounds for figure in figures), default=0)
+    return f"Medians of {rounds} round{'s' * (rounds != 1)}"

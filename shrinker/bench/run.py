@@ -70,7 +70,7 @@ def bench(
     Raises ``ShrinkerError``, before measuring if possible.
     """
     # Whatever can be wrong is found before a minute is spent.
-    old = None if compare_with is None else load(compare_with)
+    old = _older(compare_with, ROWS)
     load_recording(recording)
     _check_paths(output, plot)
     suite = _measure(effort, ROWS, recording=recording)
@@ -104,7 +104,7 @@ def bench_scenario(
     Arguments and errors are those of ``bench``.
     """
     kind = KINDS[scenario]
-    old = None if compare_with is None else load(compare_with)
+    old = _older(compare_with, kind.rows)
     _check_paths(output, plot)
     suite = _measure(effort, kind.rows, scenario=scenario)
     terminal = _write(suite, output)
@@ -130,11 +130,12 @@ def bench_peers(
     Peers that cannot be built are named with the reason, and left out.  Arguments
     and errors are those of ``bench``.
     """
-    old = None if compare_with is None else load(compare_with)
+    old = _older(compare_with, PEERS_ROWS)
     _check_paths(output, plot)
     with tempfile.TemporaryDirectory(prefix="shrinker-peers-") as directory:
         unbuilt = build(Path(directory))
         rows = [row for row in PEERS_ROWS if row.peer not in unbuilt]
+        _check_common(old, rows, compare_with)
         suite = _measure(effort, rows, scenario=ScenarioName.PEERS, peers=directory)
     terminal = _write(suite, output)
     result = peers_result(suite)
@@ -148,6 +149,24 @@ def bench_peers(
         with _writing(plot):
             paths = save_peers_plots(result, plot.with_suffix(""), _about(suite))
         _print_paths(terminal, "plot:  ", paths)
+
+
+def _older(path: str | None, rows: Sequence[AnyRow]) -> Any:
+    """Return the older result, if any; it has one of the rows, if not more."""
+    old = None if path is None else load(path)
+    _check_common(old, rows, path)
+    return old
+
+
+def _check_common(old: Any, rows: Sequence[AnyRow], path: str | None) -> None:
+    if old is None:
+        return
+    names = {row.name for row in rows}
+    if names.isdisjoint(old.get_benchmark_names()):
+        raise ShrinkerError(
+            f"{path}: has none of the rows that are to be measured; is it of another"
+            " scenario?"
+        )
 
 
 def _compare(
@@ -219,7 +238,7 @@ def _measure(
     console = Console(stderr=True, highlight=False)
     console.print(
         f"{len(rows)} rows, up to {effort.rounds} rounds, about"
-        f" {effort.seconds:.0f} seconds; Ctrl-C keeps the complete ones"
+        f" {effort.seconds:.0f} seconds; Ctrl-C keeps two or more rounds"
     )
     columns = (
         TextColumn("{task.description:39}"),
@@ -245,15 +264,20 @@ def _measure(
         def interrupted(rounds: int) -> None:
             bar.console.print(f"Interrupted: the {rounds} complete rounds are kept.")
 
-        return measure(
-            effort,
-            scenario=scenario,
-            recording=recording,
-            peers=peers,
-            rows=rows,
-            progress=advance,
-            interrupted=interrupted,
-        )
+        try:
+            return measure(
+                effort,
+                scenario=scenario,
+                recording=recording,
+                peers=peers,
+                rows=rows,
+                progress=advance,
+                interrupted=interrupted,
+            )
+        except KeyboardInterrupt:
+            raise ShrinkerError(
+                "interrupted before two rounds were complete; nothing is kept"
+            ) from None
 
 
 def _about(suite: Any) -> str:

@@ -8,7 +8,7 @@ from rich.markup import escape
 
 from shrinker.bench.compare import MIN_CHANGE
 from shrinker.bench.points import Callbacks, Factor
-from shrinker.bench.results import NS
+from shrinker.bench.results import NS, medians
 from shrinker.trace.terminal import NameTable
 
 if TYPE_CHECKING:
@@ -69,8 +69,9 @@ def print_results(terminal: Terminal, results: Sequence[PointResult]) -> None:
         " whole walk."
         + "".join(f" recording: {shrinkers} shrinkers." for shrinkers in recorded)
         + " vs pure: times as fast as pure Python in the same round, so"
-        " below 1 is slower. Medians of rounds; ±: the largest median absolute"
-        " deviation of the three."
+        " below 1 is slower."
+        f" {medians(figure for one in results for figure in one.per_pass.values())};"
+        " ±: the largest median absolute deviation of the three."
     )
 
 
@@ -144,23 +145,34 @@ def print_comparison(
         (change for change in comparison.changes if change.faster),
         key=lambda change: (not change.itself, change.factor),
     )
+    held_against = any(change.relative is not None for change in comparison.changes)
     for title, changes, style in (
         (f"Slower than in {old}", slower, "red"),
         (f"Faster than in {old}", faster, "green"),
     ):
         if changes:
-            terminal.print_table(_changes(title, changes, style, peer))
+            terminal.print_table(
+                _changes(title, changes, style, peer if held_against else None)
+            )
     same = len(comparison.changes) - len(slower) - len(faster)
     terminal.print(
         f"{len(slower)} slower ({_by_itself(slower)} by itself), {len(faster)} faster"
         f" ({_by_itself(faster)} by itself), {same} unchanged: pyperf's t-test at 95 %,"
-        f" and {MIN_CHANGE:g} % or more. vs {peer}: the same against the {_PEERS[peer]}"
-        " of the same round; where that is unchanged, the machine changed, not the row."
+        f" and {MIN_CHANGE:g} % or more." + (_explained(peer) if held_against else "")
     )
 
 
 _PEERS = {"pure": "pure-Python row", "C": "row written in C"}
 """What stands for the machine, by its short name."""
+
+
+def _explained(peer: str) -> str:
+    return (
+        f" vs {peer}: the same test against the {_PEERS[peer]} of the same round; - is"
+        " within the noise. changed: the row, if both tests agree; the machine, if the"
+        f" row kept within {MIN_CHANGE:g} % of that other one, or moved the other way;"
+        " - cannot be told."
+    )
 
 
 def _by_itself(changes: Sequence[Change]) -> int:
@@ -171,21 +183,28 @@ def _value(value: float, unit: str) -> str:
     return f"{value:,.0f} B" if unit == "byte" else nanoseconds(value * NS)
 
 
-def _changes(title: str, changes: Sequence[Change], style: str, peer: str) -> NameTable:
+def _changes(
+    title: str, changes: Sequence[Change], style: str, peer: str | None
+) -> NameTable:
     table = NameTable(title, "row")
-    for name in ("old ns", "new ns", "time", f"vs {peer}", "changed"):
+    against = () if peer is None else (f"vs {peer}", "changed")
+    for name in ("old ns", "new ns", "time", *against):
         table.add_column(name)
     for change in changes:
-        relative, what = "", "peer"
-        if change.relative is not None:
-            relative = f"x {change.relative:.2f}"
-            what = "the row" if change.itself else "the machine"
         table.add_row(
             change.name,
             *(_value(value, change.unit) for value in (change.old, change.new)),
             f"x {change.factor:.2f}",
-            relative,
-            what,
+            *((_relative(change), _what(change)) if against else ()),
             style=style,
         )
     return table
+
+
+def _relative(change: Change) -> str:
+    known = change.relative is not None and change.relative_significant
+    return f"x {change.relative:.2f}" if known else "-"
+
+
+def _what(change: Change) -> str:
+    return "the row" if change.itself else "the machine" if change.machine else "-"

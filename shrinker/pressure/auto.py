@@ -71,9 +71,9 @@ def auto(
         source.open()
     if memory is None:
         looked_at.close()
-    source.reason = "; ".join(
-        [f"{what} works", *(f"not {each}" for each in passed_over)]
-    )
+    source.reason = f"{what} works"
+    if passed_over:
+        source.reason += f"; passed over: {'; '.join(passed_over)}"
     return source
 
 

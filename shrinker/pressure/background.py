@@ -156,10 +156,13 @@ class Background:
             return
         self._introduced = True
         marks = self.worker.policy.watermarks(level)
+        heard = self.listening.name or "none"
+        # What auto has chosen has been said, with the reason.
+        source = "" if self.listening.is_chosen else f"; source: {heard}"
         self.worker.journal.say(
             f"protecting {level.where}: limit {_mib(level.limit)} MiB,"
             f" {_mib(level.used)} used; min {_mib(marks.min)}, low {_mib(marks.low)},"
-            f" high {_mib(marks.high)} MiB; source: {self.listening.name or 'none'}"
+            f" high {_mib(marks.high)} MiB{source}"
         )
 
     def _timeout(self) -> float:

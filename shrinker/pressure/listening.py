@@ -51,6 +51,11 @@ class Listening:
         self._again: float | None = None
 
     @property
+    def is_chosen(self) -> bool:
+        """Whether it was left to ``auto``, whose choice ``changed`` is told of."""
+        return self._wanted == "auto"
+
+    @property
     def name(self) -> str:
         """The source's name; empty where there is none."""
         source = self._source
@@ -154,7 +159,7 @@ class Listening:
             self._say("source", text)
             return
         self._source = source
-        self._say("source", f"{source.name}: {source.reason}")
+        self._say("source", f"{source.name}, because {source.reason}")
 
     def _say(self, kind: str, text: str) -> None:
         """Tell what was chosen, unless it is what was said last."""

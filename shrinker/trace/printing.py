@@ -57,6 +57,8 @@ _DOCS = "docs/replay.md"
 _PROGRESS_NAME = 24
 # The JSON has more.
 _MAX_SHOWN = 20
+# Of fewer it says more about the start of the interpreter.
+_MIN_EVENTS = 10_000
 
 
 @contextlib.contextmanager
@@ -117,7 +119,8 @@ def _files(result: Replay) -> NameTable:
         for name, count in _COUNTS.items()
         if name in _ALWAYS or any(map(count, result.files))
     }
-    table = NameTable("Recordings", "file")
+    # The names stand whole above the tables of shrinkers, and beside problems.
+    table = NameTable("Recordings", "file", always_cut=True)
     for name in shown:
         table.add_column(name)
     for file in result.files:
@@ -192,11 +195,18 @@ def _print_problems(terminal: Terminal, result: Replay) -> None:
 
 
 def _summary(total: FileReplay) -> str:
-    if not total.passes:
-        return "No pass is complete."
-    share = 100 * total.exact / total.passes
-    rate = total.events / total.seconds if total.seconds else 0.0
-    return (
-        f"{total.exact:,} of {total.passes:,} passes exact ({share:.6g} %),"
-        f" {rate:,.0f} events/s"
-    )
+    if total.passes:
+        share = 100 * total.exact / total.passes
+        said = [f"{total.exact:,} of {total.passes:,} passes exact ({share:.6g} %)"]
+    else:
+        said = ["no pass is complete"]
+    flaws = {
+        f"bad line{'s' * (total.malformed_lines != 1)}": total.malformed_lines,
+        "alone": total.orphan_starts + total.orphan_ends,
+        "lost": total.lost_events,
+        "not followed": total.untracked_events,
+    }
+    said += [f"{count:,} {what}" for what, count in flaws.items() if count]
+    if total.events >= _MIN_EVENTS and total.seconds:
+        said.append(f"{total.events / total.seconds:,.0f} events/s")
+    return ", ".join(said)

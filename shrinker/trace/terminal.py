@@ -1,7 +1,7 @@
 """Text on the terminal: tables that are never cut but in their names, and prose.
 
-A file or a pipe has no width: names stay whole in it, prose is wrapped for 80
-columns, and no line ends in blanks.
+A file or a pipe has no width: names stay whole in it, but where a table is told to cut
+them; prose is wrapped for 80 columns, and no line ends in blanks.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Terminal:
         room = console.width if console.is_terminal else None
         title = table.title if room is None else shortened(table.title, room)
         self.print_line(f"[bold]{escape(title)}[/]")
-        fitted = table.fitted(console, room)
+        fitted = table.fitted(console, console.width if table.always_cut else room)
         # Rather wider than the terminal than a number cut.
         self._write(fitted, max(_width(console, fitted), console.width))
         self.print_line("")
@@ -74,9 +74,13 @@ class Terminal:
 class NameTable:
     """A table whose first column is a name, the only one that may be cut."""
 
-    def __init__(self, title: str, name: str) -> None:
-        """Without rows and without other columns."""
+    def __init__(self, title: str, name: str, *, always_cut: bool = False) -> None:
+        """Without rows and without other columns.
+
+        ``always_cut``: names that are too long are cut where there is no terminal, too.
+        """
         self.title = title
+        self.always_cut = always_cut
         self._name = name
         self._columns: list[tuple[str, bool]] = []
         self._rows: list[tuple[str, tuple[str, ...], str | None]] = []

@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from shrinker.bench.peers.points import Peer
+from shrinker.bench.results import medians
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,20 +31,23 @@ def print_peers_result(
         # Not the table's own title, which breaks where the table ends.
         terminal.print_line(f"[bold]ns a callback, returning {one.results}[/]")
         terminal.print(_results_table(one, unbuilt))
+        terminal.print("")
     for peer, reason in unbuilt.items():
         terminal.print(f"{escape(peer)} could not be built: {escape(reason)}\n")
     terminal.print(
         "A callback reads nr_to_scan, sets nr_scanned and returns how many; one in nine"
         " counts. All are called in the same walks of 20 shrinkers, with the GIL held;"
-        " ns of"
-        " processor time. vs C API: times as long. shrinker: times as fast as this."
-        " Both are of the same round."
-        " Medians of rounds; ±: the largest median absolute deviation of the line."
+        " ns of processor time. vs C API: times as long. shrinker: times as fast as"
+        " this. Both are of the same round."
+        f" {medians(cost.time for one in result for cost in one.costs)};"
+        " ±: the largest median absolute deviation of the line."
     )
 
 
 def _results_table(one: ResultsCosts, unbuilt: Mapping[Peer, str]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+    table = Table(
+        box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False, show_edge=False
+    )
     table.add_column("", no_wrap=True, width=max(map(len, Peer)))
     for header in ("ns", "vs C API", "shrinker", "goal", "±"):
         table.add_column(header, justify="right", no_wrap=True)

@@ -39,6 +39,7 @@
  * @stop: end the walk at the next return of a callback
  * @counted: written by the walk alone, read by anyone
  * @host_state: the host's word
+ * @runs: inside of reclaim_next(), from where the host cannot be left
  * @next: all records of the domain; constant once published
  *
  * Records are reused and live as long as their domain, so that a search for
@@ -66,6 +67,7 @@ struct walker {
 		_Atomic(uint64_t) host_entries;
 	} counted;
 	uintptr_t host_state;
+	bool runs;
 	_Atomic(struct walker *) next;
 };
 
@@ -219,7 +221,7 @@ struct shrinker *walk_to_link(struct walker *walk,
 bool walk_to(struct walker *walk, struct shrinker *shrinker);
 void walk_change_host(struct walker *walk, const struct reclaim_host *host);
 
-/* slab.c */
+/* slab.c; the walk is inside the shrinker's host */
 unsigned long do_shrink_slab(struct walker *walk, struct shrink_control *sc,
 			     struct shrinker *shrinker, int priority);
 unsigned long walk_slab(struct walker *walk, gfp_t gfp_mask, int nid,

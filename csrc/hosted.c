@@ -5,7 +5,7 @@
  * To go into a runtime costs more than all else that a call needs.  So a host may
  * be told once to run, and asks back what to call next: whether to scan, and
  * behind the end of a pass for the next shrinker, as long as that is its own too.
- * What it asks with is the walk, which stands where its host stands.
+ * struct reclaim_calls keeps where it is between its questions.
  */
 #include "hosted.h"
 #include "pass.h"
@@ -14,6 +14,7 @@
 /**
  * struct reclaim_calls - where a host is
  * @pass: under way, or over
+ * @fresh: what each pass begins with
  * @due: a callback has been asked for, and what it returned is not known
  * @scanning: it is scan_objects()
  * @goes_on: the walk goes on to other shrinkers from here
@@ -24,6 +25,7 @@
  */
 struct reclaim_calls {
 	struct pass pass;
+	struct shrink_control fresh;
 	bool due;
 	bool scanning;
 	bool goes_on;
@@ -39,7 +41,7 @@ static void begin_pass(struct reclaim_calls *calls, struct shrinker *shrinker)
 				     .shrinker = shrinker,
 				     .sc = calls->pass.sc,
 				     .priority = calls->pass.priority };
-	calls->pass.sc->nr_to_scan = calls->pass.sc->nr_scanned = 0;
+	*calls->pass.sc = calls->fresh;
 	calls->scanning = false;
 	calls->due = true;
 }
@@ -82,17 +84,15 @@ bool reclaim_called(struct reclaim_calls *calls, unsigned long ret)
 struct shrinker *reclaim_next(struct reclaim_calls *calls)
 {
 	struct walker *walk = calls->pass.walk;
-	const struct reclaim_host *host = walk->host;
 	struct shrinker *next;
 
 	if (calls->due || calls->moved || !calls->goes_on || walk->stop)
 		return NULL;
-	/* From inside of its calls a host is not left, even where one who is
-	 * dying has to be told of: nobody waits for a host with that lock. */
-	walk->host = NULL;
+	/* From inside of its calls the host cannot be left. */
+	walk->runs = true;
 	next = walk_next(walk);
-	walk->host = host;
-	if (!next || host_of(next) != host) {
+	walk->runs = false;
+	if (!next || host_of(next) != walk->host) {
 		calls->moved = true;
 		calls->next = next;
 		return NULL;
@@ -105,15 +105,17 @@ static void run(struct reclaim_calls *calls, struct walker *walk,
 		struct shrink_control *sc, struct shrinker *shrinker, int priority)
 {
 	calls->pass = (struct pass){ .walk = walk, .sc = sc, .priority = priority };
+	calls->fresh = *sc;
+	calls->fresh.nr_to_scan = calls->fresh.nr_scanned = 0;
 	begin_pass(calls, shrinker);
-	walk->host->run(shrinker, sc, calls);
+	shrinker->host->run(&walk->host_state, shrinker, sc, calls);
 	/* What is not known is what a callback says that cannot do anything. */
 	if (calls->due)
 		reclaim_called(calls, calls->scanning ? SHRINK_STOP : 0);
 }
 
 /**
- * hosted_pass - do_shrink_slab() where the host of the walk makes the calls
+ * hosted_pass - do_shrink_slab() where the host makes the calls
  */
 unsigned long hosted_pass(struct walker *walk, struct shrink_control *sc,
 			  struct shrinker *shrinker, int priority)
@@ -126,7 +128,7 @@ unsigned long hosted_pass(struct walker *walk, struct shrink_control *sc,
 
 /**
  * hosted_passes - passes over a shrinker and others behind it
- * @sc: stays the same for all of them, but for what is scanned
+ * @sc: where each of them has its own
  * @shrinker: that the walk is at
  * @freed: what they freed is added to it
  * @next: receives the shrinker that the walk is at, where it has gone on to one

@@ -71,23 +71,25 @@ unsigned long do_shrink_slab(struct walker *walk, struct shrink_control *sc,
 /*
  * Passes over a shrinker that is not plain, or that a walk inside a host comes to,
  * and over those behind it to which the host has taken the walk.
+ * @fresh: what each pass begins with
  *
  * Return: false where the walk is at its end.
  */
 static __attribute__((noinline)) bool
-special_passes(struct walker *walk, struct shrink_control *sc,
+special_passes(struct walker *walk, const struct shrink_control *fresh,
 	       struct shrinker *shrinker, int priority, unsigned long *freed)
 {
 	while (shrinker && !walk->stop) {
+		struct shrink_control sc = *fresh;
 		struct shrinker *next = NULL;
 
 		walk_change_host(walk, host_of(shrinker));
 		if (runs_passes(shrinker)) {
-			if (!hosted_passes(walk, sc, shrinker, priority, freed,
+			if (!hosted_passes(walk, &sc, shrinker, priority, freed,
 					   &next))
 				return false;
 		} else {
-			unsigned long ret = special_pass(walk, sc, shrinker,
+			unsigned long ret = special_pass(walk, &sc, shrinker,
 							 priority);
 
 			if (ret != SHRINK_EMPTY)

@@ -88,8 +88,9 @@ void walk_unlink(const struct walker *walk)
  */
 void walk_let_dying_go(struct walker *walk, const struct shrinker *shrinker)
 {
-	/* Whoever wants the host's own lock should not wait for this, too. */
-	if (walk->host)
+	/* A courtesy: nobody waits for a host with dying_lock in hand, but others
+	 * may be waiting for the host meanwhile. */
+	if (walk->host && !walk->runs)
 		walk_leave_host(walk);
 	left_dying(walk->domain, shrinker);
 }

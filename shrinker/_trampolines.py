@@ -181,6 +181,7 @@ def shrinker_py_run(index: int, number: int, scanning: bool) -> bool:
     Returns True unless something was raised around all of this.
     """
     record: Record | None
+    kind: type | None
     scan_objects: Callable[[ShrinkControl], Any] | None
     while number:
         record = _records.get(number, _gone)() or _NOBODY
@@ -207,7 +208,7 @@ def shrinker_py_run(index: int, number: int, scanning: bool) -> bool:
             _report(record, "scan_objects" if scanning else "count_objects", error)
             _called(index, None)
         # Whoever waits for the pass finds nothing of it kept here.
-        record = result = scan_objects = None
+        record = result = kind = scan_objects = None
         scanning = False
         number = _next_pass(index)
     return True

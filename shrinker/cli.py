@@ -37,7 +37,7 @@ _SIGNS = {
 """What stands for our signs where they cannot be written, as wide as they are."""
 _ERRORS = "shrinker.signs"
 _DEFAULT_ERRORS = ("strict", "surrogateescape", "backslashreplace")
-"""Of Python; others were asked for by PYTHONIOENCODING."""
+"""What Python has by itself; whatever else there is was asked for."""
 
 
 def _plain_signs(error: UnicodeError) -> tuple[str | bytes, int]:

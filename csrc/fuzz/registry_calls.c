@@ -28,9 +28,10 @@ static bool may_stay(uintptr_t *state)
 }
 
 /* The model knows nothing of it: a pass is the same whoever makes its calls. */
-static void run(struct shrinker *shrinker, struct shrink_control *sc,
-		struct reclaim_calls *calls)
+static void run(uintptr_t *state, struct shrinker *shrinker,
+		struct shrink_control *sc, struct reclaim_calls *calls)
 {
+	EXPECT(world.top->inside && *state == 7);
 	do {
 		unsigned long ret = shrinker->count_objects(shrinker, sc);
 

@@ -122,14 +122,19 @@ static PyType_Spec spec = {
 
 void *python_control_type(void *over, void *check)
 {
+	PyObject *type;
+
 	if (raise_over) {
 		PyErr_SetString(PyExc_ImportError,
 				"shrinker cannot be imported twice in a process");
 		return NULL;
 	}
+	type = PyType_FromSpec(&spec);
+	if (!type)
+		return NULL;
 	raise_over = over;
 	Py_INCREF(raise_over);
 	checked = check;
 	Py_INCREF(checked);
-	return PyType_FromSpec(&spec);
+	return type;
 }

@@ -56,6 +56,10 @@ struct frame {
 	uint64_t stays_until;
 };
 
+/* The host's word is the walk's frame; where there is no memory for one, the frame
+ * around it and this bit, and the walk's Python callbacks are left out. */
+#define NO_FRAME ((uintptr_t)1)
+
 static PyObject *controls, *control_type;
 /* All of them, by index. */
 static struct frame **frames;
@@ -145,12 +149,12 @@ static void run_trampoline(struct frame *frame)
 	} while (returned && frame->interrupted);
 }
 
-static void run_in_python(struct shrinker *shrinker, struct shrink_control *sc,
-			  struct reclaim_calls *calls)
+static void run_in_python(uintptr_t *state, struct shrinker *shrinker,
+			  struct shrink_control *sc, struct reclaim_calls *calls)
 {
-	struct frame *frame = current_frame;
+	struct frame *frame = (struct frame *)*state;
 
-	if (!frame)
+	if (*state & NO_FRAME)
 		return;
 	frame->calls = calls;
 	frame->sc = sc;
@@ -161,7 +165,8 @@ static void run_in_python(struct shrinker *shrinker, struct shrink_control *sc,
 	frame->calls = NULL;
 }
 
-/* A callback outside any pass. */
+/* A callback outside any pass, which begins by going into the host: the innermost
+ * frame is its own. */
 static unsigned long call_in_python(struct shrinker *shrinker,
 				    struct shrink_control *sc, bool scanning)
 {
@@ -345,15 +350,10 @@ static struct frame *take_frame(void)
 }
 
 /*
- * The host's word is the walk's frame; where there is no memory for one, the
- * frame around it and NO_FRAME, and the walk's Python callbacks are left out.
- *
  * Each entry can cost a switch interval where another thread is busy, so a walk
  * that has entered stays, across all its Python callbacks (which let others in
  * as all Python code does) and for a switch interval across native passes.
  */
-#define NO_FRAME ((uintptr_t)1)
-
 static void enter_python(uintptr_t *state)
 {
 	PyGILState_STATE gil = PyGILState_Ensure();

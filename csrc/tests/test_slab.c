@@ -836,11 +836,12 @@ static void hosts_are_left_for_locks(void)
 /* Calls that the host makes in one run; it does not tell of the last of them. */
 static unsigned long host_calls;
 
-static void host_run(struct shrinker *shrinker, struct shrink_control *sc,
-		     struct reclaim_calls *calls)
+static void host_run(uintptr_t *state, struct shrinker *shrinker,
+		     struct shrink_control *sc, struct reclaim_calls *calls)
 {
 	unsigned long made = 0;
 
+	CHECK_EQ(*state, 42);
 	CHECK_EQ(hosts_inside, 1);
 	log_append(host_log, '<');
 	CHECK(!reclaim_next(calls));
@@ -962,13 +963,10 @@ static void a_host_may_make_the_calls(void)
 		CHECK_EQ(here.traced, 2);
 		CHECK_EQ(there.traced, 2);
 		for (event = 0; event < 2; event++) {
-			CHECK_EQ(there.events[event].nr, here.events[event].nr);
-			CHECK_EQ(there.events[event].new_nr,
-				 here.events[event].new_nr);
-			CHECK_EQ(there.events[event].total_scan,
-				 here.events[event].total_scan);
-			CHECK_EQ(there.events[event].retval,
-				 here.events[event].retval);
+			/* The machines differ, and what happened does not. */
+			there.events[event].shrinker = here.events[event].shrinker;
+			CHECK(!memcmp(&there.events[event], &here.events[event],
+				      sizeof(struct shrink_event)));
 		}
 	}
 }
@@ -1002,6 +1000,15 @@ static void free_the_one_before(struct cache *cache, struct shrink_control *sc)
 		cache_close(before);
 }
 
+static void is_fresh(struct cache *cache, struct shrink_control *sc)
+{
+	(void)cache;
+	CHECK_EQ(sc->nr_to_scan | sc->nr_scanned, 0);
+	CHECK_EQ(sc->nid, 0);
+	/* Nobody behind this one sees what it does here. */
+	sc->nid = 77;
+}
+
 /*
  * Registers a shrinker for each letter of @kinds: r is of the running host, n and
  * h as for walk_with_hosts(); R frees the one before it.  Returns the log of a walk.
@@ -1022,6 +1029,7 @@ static const char *walk_with_runs(const char *kinds, bool lets_stay)
 			shrinker_set_host(cache[i].shrinker,
 					  kinds[i] == 'h' ? &host :
 							    &running_host);
+		cache[i].on_count = is_fresh;
 		if (kinds[i] == 'R') {
 			cache[i].on_count = free_the_one_before;
 			cache[i].arg = &cache[i - 1];

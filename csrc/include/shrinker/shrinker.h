@@ -47,23 +47,27 @@ struct reclaim_calls;
  *		while ((shrinker = reclaim_next(calls)));
  *
  *	so that the runtime is gone into once for many passes.  Finds @sc ready
- *	for the first count.  It may leave that loop anywhere: a call that is due
- *	has not said anything then, as if a count were 0 or a scan SHRINK_STOP
+ *	for the first count, and each pass with what the first one found there.
+ *	It may leave that loop anywhere, on the thread that called it: a call that
+ *	is due has not said anything then, as if a count were 0 or a scan
+ *	SHRINK_STOP.  shrinker_count_objects() and shrinker_scan_objects() call
+ *	the callbacks all the same
  *
  * The core knows no Python.  A runtime with a global lock takes it in @enter
  * and gives it back in @leave; one walk enters once, however many of the
  * host's shrinkers it meets.  Until @may_stay says no, other shrinkers' callbacks
  * run inside the host too: they must not wait for what a thread outside may need
  * the host for.  @state is a word for the host's own use, 0 at
- * first and kept while the walk is inside.  No lock of the core is held while
- * any of them runs.
+ * first and kept while the walk is inside; @run finds the walk inside.  No lock of
+ * the core is held while any of them runs, and none may be: reclaim_next() takes
+ * some for a moment, with the host's own lock in hand.
  */
 struct reclaim_host {
 	void (*enter)(uintptr_t *state);
 	void (*leave)(uintptr_t *state);
 	bool (*may_stay)(uintptr_t *state);
-	void (*run)(struct shrinker *shrinker, struct shrink_control *sc,
-		    struct reclaim_calls *calls);
+	void (*run)(uintptr_t *state, struct shrinker *shrinker,
+		    struct shrink_control *sc, struct reclaim_calls *calls);
 };
 
 /**
@@ -336,7 +340,8 @@ bool reclaim_called(struct reclaim_calls *calls, unsigned long ret);
 /**
  * reclaim_next - a pass is over: go to the next one
  *
- * Context: as reclaim_called().
+ * Context: as reclaim_called().  Takes dying_lock and id_lock (csrc/domain.h), and
+ * frees what nobody holds any more; calls nothing.
  * Return: the shrinker whose count_objects() to call, with the same sc; NULL where
  * the host is to return, and where the pass is not over.
  */

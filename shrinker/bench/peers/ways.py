@@ -40,8 +40,8 @@ class Attached:
     Raises ``ImportError`` for a peer that ``directory`` does not have.
     """
 
-    # Invariants: each of `_shrinkers` is registered until `close`, or belongs to one
-    # of `_kept`, which keeps what the callbacks need.
+    # Invariants: `_shrinkers` are those that are not the package's own, registered
+    # until `close`; `_kept` keeps what the callbacks need.
 
     def __init__(
         self, peer: Peer, cache: Any, batch: int, directory: Path, nr: int = 1
@@ -49,13 +49,17 @@ class Attached:
         self._domain = Domain()
         self._shrinkers: list[Any] = []
         self._kept: list[object] = []
-        for _ in range(nr):
-            if peer is Peer.SHRINKER:
-                builder = ShrinkerBuilder("bench", domain=self._domain)
-                builder.set_batch(batch)
-                self._kept.append(builder.register(cache))
-            else:
-                self._attach(peer, cache, batch, directory)
+        try:
+            for _ in range(nr):
+                if peer is Peer.SHRINKER:
+                    builder = ShrinkerBuilder("bench", domain=self._domain)
+                    builder.set_batch(batch)
+                    self._kept.append(builder.register(cache))
+                else:
+                    self._attach(peer, cache, batch, directory)
+        except BaseException:
+            self.close()
+            raise
 
     def _attach(self, peer: Peer, cache: Any, batch: int, directory: Path) -> None:
         # SAFETY: a capsule of the domain's owns what its `_c` points to.

@@ -69,11 +69,15 @@ def auto(
     else:
         what, source = "polling", Polling(memory)
         source.open()
-    if memory is None:
-        looked_at.close()
-    source.reason = "; ".join(
-        [f"{what} works", *(f"not {each}" for each in passed_over)]
-    )
+    try:
+        if memory is None:
+            looked_at.close()
+        source.reason = "; ".join(
+            [f"{what} works", *(f"not {each}" for each in passed_over)]
+        )
+    except BaseException:  # A signal's.
+        source.close()
+        raise
     return source
 
 

@@ -80,6 +80,25 @@ def test_stop_that_does_not_wait(
     assert "callback" not in caplog.text
 
 
+def test_a_thread_that_several_wait_for(
+    domain: Domain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The assertion that CPython 3.11 meets in ``join`` now and then stays there."""
+    reclaimer = make(domain, FakeMemory(500)).start()
+    thread = reclaimer._thread
+    assert thread is not None
+
+    def join(_: float | None) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(thread, "join", join)
+    reclaimer.stop()
+    assert not reclaimer.running
+    monkeypatch.undo()
+    thread.join(10)
+    assert not thread.is_alive()
+
+
 def test_an_endless_rebuild(domain: Domain) -> None:
     """An integer beyond all floats is infinity, as for all seconds."""
     for seconds in (math.inf, 10**400):

@@ -62,7 +62,8 @@ class Shrinker(Protocol):
     """What a cache has to offer; in Rust this is the trait of the same name.
 
     The object itself is the private data.  Both methods may be called from
-    several threads at once.
+    several threads at once.  They must not switch greenlets to code that reclaims:
+    nothing breaks, but the other greenlet's reclaim may return 0.
     """
 
     def count_objects(self, sc: ShrinkControl) -> CountObjects | int:

@@ -357,19 +357,21 @@ class ShrinkerRegistration(NotCopied, Generic[T]):
             # SAFETY: `_c` stays allocated as long as we live.
             idle = lib.shrinker_unregister(self._c, wait)
         finally:
-            # Also where a signal's exception comes out of the waiting.
-            if self._number is not None:
-                forget(self._number)
-            self._domain._registrations.pop(self._key, None)
+            # Also where a signal's exception comes out of the waiting.  No call comes
+            # before the end of all that others see, behind which another one could.
+            registrations = self._domain._registrations
+            if self._key in registrations:
+                del registrations[self._key]
             keeper, key = self._keeper, self._keeper_key
-            # In one go: there is no call between the look and the deletion.
             if keeper is not None and key in keeper and keeper[key] is self:
                 del keeper[key]
             needed, self._needed = self._needed, None
-            if not idle and needed is not None:
-                self._domain._linger(needed)
             self._record = None
             self._private_data = None
+            if not idle and needed is not None:
+                self._domain._lingering.append(needed)
+            if self._number is not None:
+                forget(self._number)
 
     @property
     def closed(self) -> bool:

@@ -118,6 +118,7 @@ class Domain(NotCopied):
         self._registrations: dict[int, weakref.ref[ShrinkerRegistration[Any]]] = {}
         self._labels: dict[str, int] = {}
         self._label_numbers = itertools.count(1)
+        # What native callbacks need, until the last of them is over.
         self._lingering: list[object] = []
         # Registrations that nobody else holds, by the id of what they are about.
         self._watches: dict[int, object] = {}
@@ -469,10 +470,6 @@ class Domain(NotCopied):
             # Never one number for two names; one that is not used is no loss.
             number = self._labels.setdefault(scan_function, next(self._label_numbers))
         return number
-
-    def _linger(self, needed: object) -> None:
-        """Keep what native callbacks need until the last of them is over."""
-        self._lingering.append(needed)
 
     def _let_linger_go(self) -> None:
         pending = self._lingering

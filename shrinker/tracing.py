@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import threading
 import weakref
@@ -32,8 +33,8 @@ class Trace(NotCopied):
     those of several threads are interleaved as they were recorded.
     """
 
-    # Invariant: while `_recording`, the domain's sink is ours, in this process;
-    # `_domain` keeps its pointer valid.  `_lock` makes readers take turns and is
+    # Invariant: while `_recording`, the domain's sink is ours; `_domain` keeps its
+    # pointer valid.  `_lock` makes readers take turns and is
     # held while nothing but this module runs; a finaliser may come in on its own
     # thread, hence an RLock.
     _recording = False
@@ -44,21 +45,31 @@ class Trace(NotCopied):
         self._events: list[ShrinkSlabStart | ShrinkSlabEnd] = []
         self._used = False
         self._lost = 0
-        self._process = 0
         self._lock = threading.RLock()
         _traces.add(self)
 
     def __enter__(self) -> Self:
-        with self._lock:
-            if self._used:
-                raise ShrinkerError("a trace can be entered once")
-            status = lib.reclaim_trace_start(self._domain._c, self._limit)
-            if status == -errno.EBUSY:
+        # A row without calls: one thread gets through.
+        if self._used:
+            raise ShrinkerError("a trace can be entered once")
+        self._used = True
+        got: list[int] = []
+        try:
+            start = (self._domain._c, self._limit)
+            # Written in one go: a signal's exception may come behind each call, and
+            # it must be known by then whether the sink is ours.
+            got.extend(itertools.starmap(lib.reclaim_trace_start, (start,)))
+        except BaseException:
+            self._recording = got == [0]
+            self._stop()
+            self._used = False
+            raise
+        self._recording = got == [0]
+        if not self._recording:
+            self._used = False
+            if got == [-errno.EBUSY]:
                 raise ShrinkerError("the domain is being traced already")
-            if status:
-                raise MemoryError("no memory for a trace")
-            self._used = self._recording = True
-            self._process = os.getpid()
+            raise MemoryError("no memory for a trace")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -85,26 +96,26 @@ class Trace(NotCopied):
     def lost(self) -> int:
         """Events that were not kept because the limit was reached."""
         with self._lock:
-            if not self._is_ours():
+            if not self._recording:
                 return self._lost
 
             # SAFETY: the sink is ours.
             return self._lost + int(lib.reclaim_trace_lost(self._domain._c))
 
-    def _is_ours(self) -> bool:
-        # The core ends a trace in the child of a fork.
-        return self._recording and os.getpid() == self._process
-
     def _stop(self) -> None:
-        if self._is_ours():
-            self._recording = False
+        if self._recording:
+            try:
+                # SAFETY: the sink is ours.
+                self._lost += int(lib.reclaim_trace_lost(self._domain._c))
+            finally:
+                # Also where a signal's exception comes; in a row up to the end.
+                self._recording = False
 
-            # SAFETY: the sink is ours until here.
-            self._lost += lib.reclaim_trace_lost(self._domain._c)
-            lib.reclaim_trace_stop(self._domain._c)
+                # SAFETY: the sink is ours until here.
+                lib.reclaim_trace_stop(self._domain._c)
 
     def _read(self) -> None:
-        if not self._is_ours():
+        if not self._recording:
             return
         buffer = ffi.new("struct shrink_event[]", _AT_ONCE)
         names: dict[int, str] = {}
@@ -123,9 +134,11 @@ class Trace(NotCopied):
 
 
 def _after_fork() -> None:
-    # A thread that the child does not have may have held them.
     for trace in list(_traces):
+        # A thread that the child does not have may have held it.
         trace._lock = threading.RLock()
+        # The core has ended the trace in the child.
+        trace._recording = False
 
 
 os.register_at_fork(after_in_child=_after_fork)

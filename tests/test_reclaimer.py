@@ -486,7 +486,7 @@ def test_stop_does_not_wait_for_ever(domain: Domain, log: Waiter) -> None:
         assert thread is not None
         reclaimer.stop(timeout=0)
         assert not reclaimer.running
-        log.wait_for("still in a callback")
+        log.wait_for("has not ended yet")
         assert domain._growth._watcher is None
         go_on.set()
         thread.join(SOON)

@@ -79,11 +79,18 @@ class TryLock:
                 f"lock must have acquire(blocking=False), as a threading.Lock has:"
                 f" {_kind(lock)} raised {error}"
             ) from error
-        if hasattr(got[0], "__await__"):
+        finally:
+            # Also where a signal's exception comes.  An attribute is no call, behind
+            # which another one could.
+            if got and got[0]:
+                try:
+                    awaited = got[0].__await__
+                except AttributeError:
+                    awaited = None
+                    release()
+        if got[0] and awaited is not None:
             got[0].close()
             raise TypeError(_ASYNC.format(_kind(lock)))
-        if got[0]:
-            release()
 
     def run(self, work: Callable[[], Any]) -> Any:
         """Return what ``work`` returns under the lock; STOP where it is taken."""

@@ -119,6 +119,7 @@ class Store:
         "on_evict",
         "order",
         "page",
+        "strays",
         "terms",
         "weigher",
         "weight",
@@ -139,6 +140,8 @@ class Store:
         self.weight = 0
         self.dead = 0
         """Empty entries in ``order``."""
+        self.strays: list[tuple[Any, Entry]] = []
+        """Empty entries in ``entries``: the key's ``__eq__`` raised on the way out."""
         self.evicted = 0
         self.errors = 0
         self.failures: dict[str, int] = {}
@@ -176,6 +179,8 @@ class Store:
         ``nr_scanned`` is raised to what was looked at, for an entry may have more
         pages than were asked for.
         """
+        if self.strays:
+            self._find_strays()
         asked = sc.nr_to_scan
         turn = len(self.order)
         before = time.monotonic() - self.min_age if self.min_age else None
@@ -260,23 +265,24 @@ class Store:
         return value
 
     def remove(self, key: Any) -> Any:
-        """Take an entry out, and return its value; ``KeyError`` as from a dict."""
+        """Take an entry out, and return its value; ``KeyError`` as from a dict.
+
+        What else a key's ``__eq__`` raises comes out, and nothing has changed then.
+        """
         entries = self.entries
         # A row without calls.
         entry = entries[key]
+        if entry.key is not GONE and entries[key] is entry:
+            # First, since it may raise.
+            del entries[key]
         stored = entry.key
-        if stored is GONE:
+        if stored is GONE:  # Maybe just now: this is not a row, with such a key.
             raise KeyError(key)
         value = entry.value
         entry.key = GONE
         del entry.value
         self.weight -= entry.weight
         self.dead += 1
-        try:
-            if key in entries and entries[key] is entry:
-                del entries[key]
-        except KeyError:  # Not a row, with this key.
-            pass
         del stored
         if self.dead > _FEW and self.dead * 2 > len(self.order):
             self._compact()
@@ -319,12 +325,15 @@ class Store:
                 except KeyError:  # Not a row, with this key.
                     pass
                 except Exception as error:  # noqa: BLE001 - somebody else's key
+                    self.strays.append((key, entry))
                     self._failed("a key could not be looked up to be cleared", error)
             key = value = None  # noqa: F841 - kept till here
         self._compact()
         # A row with one call at its end.  What is in no order is not live.
         if not order:
             entries.clear()
+        if self.strays:
+            self._find_strays()
 
     # --- inside -------------------------------------------------------------
 
@@ -361,6 +370,20 @@ class Store:
         if key in self.entries and self.entries[key] is entry:
             del self.entries[key]
 
+    def _find_strays(self) -> None:
+        """Take out of the dictionary what could not be found there when it went."""
+        entries, strays = self.entries, self.strays
+        while strays:
+            # A row without calls.
+            key, entry = strays[-1]
+            try:
+                if key in entries and entries[key] is entry:
+                    del entries[key]
+            except Exception:  # noqa: BLE001 - somebody else's key, still
+                break
+            if strays and strays[-1][1] is entry:
+                del strays[-1]
+
     def _drop(self, entry: Entry) -> None:
         """Take an entry off the head of the order, if it is still there."""
         # A row without calls.
@@ -375,7 +398,9 @@ class Store:
                 entry.key = GONE
                 del entry.value
                 self.weight -= entry.weight
+                self.strays.append((key, entry))
                 del key, value
+                self._find_strays()
 
     def _evict(  # noqa: C901, PLR0915 - a helper would cut the row
         self,
@@ -442,9 +467,10 @@ class Store:
             try:
                 if key in entries and entries[key] is entry:
                     del entries[key]
-            except KeyError:  # Not a row, with this key.
-                pass
+            except KeyError:  # Not a row, with this key; or the key's own.
+                self.strays.append((key, entry))
             except Exception as error:  # noqa: BLE001 - somebody else's key
+                self.strays.append((key, entry))
                 self._failed("a key could not be looked up to be evicted", error)
             if self.on_evict is not None:
                 self._tell(key, value)

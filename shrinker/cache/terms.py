@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from shrinker.cache.costs import seeks_for, seeks_of
+from shrinker.cache.costs import check_seconds, seeks_for, seeks_of
 from shrinker.values import SHRINK_BATCH
 
 if TYPE_CHECKING:
@@ -53,7 +53,11 @@ class Terms:
     ) -> None:
         builder.set_seeks(seeks_of(seeks, rebuild_seconds))
         builder.set_batch(0 if batch is None else batch)
-        self._seconds = None if rebuild_seconds is None else float(rebuild_seconds)
+        self._seconds = (
+            None
+            if rebuild_seconds is None
+            else check_seconds("rebuild_seconds", rebuild_seconds)
+        )
         self._batch = batch
         self._c: Any = builder._c
         self._memory = builder._memory

@@ -154,7 +154,7 @@ def watch(
     builder = ShrinkerBuilder(name, domain=domain)
     terms = Terms(builder, seeks, rebuild_seconds, batch=kind.batch)
     adapter = kind(_get(x, domain), terms, try_lock, entry_bytes)
-    return Watched._of(_register(builder, adapter, id(x)))
+    return _register(builder, adapter, id(x))
 
 
 class _Pair:
@@ -178,29 +178,32 @@ class _Pair:
         return cls(count, evict)
 
 
-def _register(
-    builder: ShrinkerBuilder, adapter: Adapter, target: int
-) -> ShrinkerRegistration[Adapter]:
+def _register(builder: ShrinkerBuilder, adapter: Adapter, target: int) -> Watched:
     """Register ``adapter``, and have the domain keep the registration."""
     watches = builder.domain._watches
     claim = object()
-    if watches.setdefault(target, claim) is not claim:
-        builder.close()
-        raise ShrinkerError("it is watched in this domain already")
+    registration: ShrinkerRegistration[Adapter] | None = None
+    # Up to the return: a signal's exception leaves all or nothing.
     try:
+        if watches.setdefault(target, claim) is not claim:
+            raise ShrinkerError("it is watched in this domain already")  # noqa: TRY301
         registration = builder.register(adapter)
         # It may become garbage with its domain: nobody was asked to close it.
         registration._quiet = True
         registration._keeper_key = target
         registration._keeper = watches
         watches[target] = registration
+        if registration.closed:  # The domain was closed meanwhile.
+            raise ShrinkerError("the domain is closed")  # noqa: TRY301
+        return Watched._of(registration)
     except BaseException:
-        watches.pop(target, None)
+        # In one go; what is there may be somebody else's.
+        if target in watches and watches[target] is claim:
+            del watches[target]
+        if registration is not None:
+            registration._close(wait=False)
+        builder.close()
         raise
-    if registration.closed:  # The domain was closed meanwhile.
-        watches.pop(target, None)
-        raise ShrinkerError("the domain is closed")
-    return registration
 
 
 def _get(x: Any, domain: Domain) -> Callable[[], Any]:

@@ -69,11 +69,14 @@ def auto(
     else:
         what, source = "polling", Polling(memory)
         source.open()
-    if memory is None:
-        looked_at.close()
-    source.reason = f"{what} works"
-    if passed_over:
-        source.reason += f"; passed over: {'; '.join(passed_over)}"
+    try:
+        if memory is None:
+            looked_at.close()
+        passed = f"; passed over: {'; '.join(passed_over)}" if passed_over else ""
+        source.reason = f"{what} works{passed}"
+    except BaseException:  # A signal's.
+        source.close()
+        raise
     return source
 
 

@@ -16,7 +16,7 @@ import select
 import time
 from typing import TYPE_CHECKING
 
-from shrinker.pressure.kernel_file import drained
+from shrinker.pressure.kernel_file import drained, opened
 from shrinker.pressure.pace import SHORTEST, Pace
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Bell:
     """
 
     def __init__(self) -> None:
-        self.fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self.fd = opened(os.eventfd, 0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
 
     def ring(self) -> None:
         """Wake who sleeps on it.  Never blocks."""

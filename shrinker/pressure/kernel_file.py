@@ -15,6 +15,7 @@ that another process makes up).
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 import select
 import time
@@ -25,7 +26,14 @@ if TYPE_CHECKING:
 
     _Calls = tuple[Callable[[int, int], bytes | None], Callable[[int], bytes | None]]
 
-__all__ = ["UNLIMITED", "KernelFile", "drained", "file_error", "watch_priority"]
+__all__ = [
+    "UNLIMITED",
+    "KernelFile",
+    "drained",
+    "file_error",
+    "opened",
+    "watch_priority",
+]
 
 _READ_SIZE = 16384
 _SLOW = 0.001
@@ -46,11 +54,12 @@ class KernelFile:
         self._descriptor = -1
         self._slow_reads = 0
         self.path = path
-        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._descriptor = opened(os.open, path, os.O_RDONLY | os.O_CLOEXEC)
 
     def __del__(self) -> None:
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
+        # A signal's exception may come before there is one.
+        if (descriptor := getattr(self, "_descriptor", -1)) >= 0:
+            os.close(descriptor)
 
     def fileno(self) -> int:
         """Return the descriptor, valid as long as this object."""
@@ -112,6 +121,22 @@ class KernelFile:
         if not text.isdigit():
             raise ValueError(f"{self.path} makes no sense: {text[:40]!r}")
         return int(text)
+
+
+def opened(open_: Callable[..., int], *arguments: object) -> int:
+    """Return the descriptor that a function of C returns.
+
+    Where a signal's exception comes behind that function, the descriptor is closed.
+    """
+    got: list[int] = []
+    try:
+        # Written in one go: nobody would know of one that returns here.
+        got.extend(itertools.starmap(open_, (arguments,)))
+    except BaseException:
+        for descriptor in got:
+            os.close(descriptor)
+        raise
+    return got[0]
 
 
 def drained(eventfd: int) -> bool:

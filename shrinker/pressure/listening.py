@@ -152,13 +152,13 @@ class Listening:
             text = f"none works here, watermarks go on alone: {error}"
             self._say("source lost", text)
             return
+        self._source = source
         if source.fileno() is None:
             # It would read by a timer what we read by a better one.
-            source.close()
+            self.close()
             text = f"none that could wake us, a timer has to do ({source.reason})"
             self._say("source", text)
             return
-        self._source = source
         self._say("source", f"{source.name}, because {source.reason}")
 
     def _say(self, kind: str, text: str) -> None:

@@ -42,6 +42,8 @@ MOST_SAID = 100
 """Problems that are logged at most."""
 
 _KIB = 1024
+_MOST_KIB = (2**63 - 1) // _KIB
+"""What a machine may have: as many bytes as watermarks go up to."""
 _log = logging.getLogger("shrinker.pressure")
 
 
@@ -206,6 +208,8 @@ def _machine_level(meminfo: KernelFile) -> MemoryLevel:
     )
     if total is None or (free is None and available is None):
         raise ValueError(f"{meminfo.path} makes no sense: no MemTotal or MemFree")
+    if total > _MOST_KIB:
+        raise ValueError(f"{meminfo.path} makes no sense: a MemTotal of {total} kB")
     if free is None:
         free = available or 0
     if available is None:  # Before Linux 3.14.  What is surely free, and no more.

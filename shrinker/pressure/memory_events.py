@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Self
 
 from shrinker.errors import ShrinkerError
 from shrinker.pressure.cgroups import own_cgroups
-from shrinker.pressure.kernel_file import file_error, watch_priority
+from shrinker.pressure.kernel_file import file_error, opened, watch_priority
 from shrinker.pressure.priority_file import PriorityFile
 from shrinker.pressure.source import (
     PressureEvent,
@@ -64,7 +64,7 @@ class MemoryEvents(PriorityFile):
         if self.is_open:
             return
         try:
-            self._descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+            self._descriptor = opened(os.open, self._path, os.O_RDONLY | os.O_CLOEXEC)
             self._counters = self._read_counters()
             # Last: a change in between wakes us, and is found to be none.
             self._epoll = watch_priority(self._descriptor)
@@ -74,6 +74,9 @@ class MemoryEvents(PriorityFile):
                 raise file_error(
                     error, "the file announces no changes; none of a cgroup", self._path
                 ) from error
+            raise
+        except BaseException:  # A signal's.
+            self.close()
             raise
 
     def due(self) -> float | None:

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from shrinker.errors import ShrinkerError
 from shrinker.pressure.cgroups import own_cgroups
-from shrinker.pressure.kernel_file import file_error, watch_priority
+from shrinker.pressure.kernel_file import file_error, opened, watch_priority
 from shrinker.pressure.priority_file import PriorityFile
 from shrinker.pressure.source import (
     PressureEvent,
@@ -120,10 +120,13 @@ class PsiTrigger(PriorityFile):
             if advice is None:
                 raise
             raise file_error(error, advice, self._path) from error
+        except BaseException:  # A signal's.
+            self.close()
+            raise
 
     def _open(self) -> None:
         flags = os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC
-        self._descriptor = os.open(self._path, flags)
+        self._descriptor = opened(os.open, self._path, flags)
         self._total = self._read_total()
         trigger = f"{self._kind} {self._stall_us} {self._window_us}\0"
         os.write(self._descriptor, trigger.encode("ascii"))

@@ -224,15 +224,17 @@ class Worker:
 
     def watch(self, watcher: Callable[[], None]) -> None:
         """Have ``watcher`` called by whoever makes caches grow too much."""
-        self.domain._growth.watch(watcher)
         self._claims = Claims()
+        # No exception comes between the two: a return from Python is no call of C.
+        self.domain._growth.watch(watcher)
         self.watching = True
 
     def unwatch(self) -> None:
         """Let caches grow as they like."""
         if self.watching:
-            self.watching = False
+            # Last, so that who is interrupted can do it again.
             self.domain._growth.unwatch()
+            self.watching = False
 
     # --- calling the caches -----------------------------------------------
 

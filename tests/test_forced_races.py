@@ -553,10 +553,10 @@ def test_what_is_needed_while_another_walk_looks_who_is_done(
 
     class Lib:
         def reclaim_domain_nr_lingering(self, _: object) -> int:
-            domain._linger("later")
+            domain._lingering.append("later")
             return 1
 
-    domain._linger("before")
+    domain._lingering.append("before")
     with monkeypatch.context() as patched:
         patched.setattr(shrinker.domain, "lib", Lib())
         domain._let_linger_go()

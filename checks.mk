@@ -43,8 +43,8 @@ COVERAGE_FLAGS = --coverage -O0 -fprofile-update=atomic
 COVERAGE_SECONDS = 3600
 # What reaches csrc/python, and how Python programs use the rest.
 COVERAGE_C_TESTS = $(addsuffix .py,$(addprefix test_,control trampolines exceptions \
-	hostile_callbacks native memory_errors forks memcg list_lru tracing trace_replay \
-	bench_peers))
+	hostile_callbacks native memory_errors no_memory_in_python refusals greenlets \
+	imported_twice forks memcg list_lru tracing trace_replay bench_peers))
 
 $(COVERAGE)/built: $(VENV)/installed checks.mk
 	$(call INSTRUMENT,$(COVERAGE),$(COVERAGE_FLAGS))

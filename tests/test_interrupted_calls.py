@@ -12,6 +12,7 @@ import inspect
 import itertools
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -128,6 +129,10 @@ def test_start_whose_thread_runs(domain: Domain) -> None:
     interrupted(reclaimer.start, "call", "Event.wait")
     assert not reclaimer.running
     assert starts(domain, reclaimer)
+    # It may not have got as far as to be joined.
+    late = time.monotonic() + 60
+    while threading.active_count() > before and time.monotonic() < late:
+        time.sleep(0.01)
     assert threading.active_count() == before
 
 

@@ -112,8 +112,10 @@ check-asan-c:
 #   tested piece by piece, and test_bench_peers.py runs the command;
 # - rounds that have to be made within some time;
 # - figures of memory: what is freed goes into quarantine, and each byte has a shadow;
-# - a model alone, without any C.
+# - a model alone, without any C;
+# - greenlets, which copy C's stack with all that the sanitizer has put between.
 ASAN_LEFT_OUT = --ignore=$(CURDIR)/tests/test_reference_model.py \
+	--ignore=$(CURDIR)/tests/test_greenlets.py \
 	$(addprefix --deselect=tests/, \
 	test_bench.py::test_the_result_is_pyperfs \
 	test_bench.py::test_pyperfs_own_commands_take_it \

@@ -45,6 +45,10 @@ class ShrinkerStatistics:
     """Passes that were ended because they made no progress."""
 
 
+# Looked up before: nothing should come between an allocation and its owner.
+_FREE = ffi.addressof(lib, "python_host_free_shrinker")
+
+
 class ShrinkerBuilder(NotCopied):
     """A shrinker that is allocated but not yet registered.
 
@@ -85,7 +89,7 @@ class ShrinkerBuilder(NotCopied):
         c_shrinker = lib.reclaim_shrinker_alloc(domain._c, int(flags), c_name)
         if c_shrinker == ffi.NULL:
             raise MemoryError("no memory for a shrinker")
-        self._memory = own(c_shrinker, ffi.addressof(lib, "python_host_free_shrinker"))
+        self._memory = own(c_shrinker, _FREE)
         self._c = c_shrinker
         self._name = name
 

@@ -6,6 +6,7 @@ import asyncio
 import functools
 import gc
 import inspect
+import sys
 import threading
 import weakref
 from typing import TYPE_CHECKING, Any
@@ -297,7 +298,30 @@ def test_clearing_meanwhile(domain: Domain) -> None:
         slow.cache[1] = 1
 
 
-@pytest.mark.untraced("a tracer lets threads in where rows have no calls")
+def test_clearing_before_a_result_is_put_in(domain: Domain) -> None:
+    """A result that was begun before a clear is never in, not even for a moment."""
+    there: list[int] = []
+
+    def clears(_result: int) -> int:
+        current.cache_clear()
+        return 1
+
+    @cached(domain=domain, weigher=clears)
+    def current(x: int) -> int:
+        return x
+
+    def watch(frame: Any, event: str, _argument: object) -> None:
+        if event == "return" and frame.f_code.co_qualname == "Store.put":
+            there.append(len(current.cache))
+
+    sys.setprofile(watch)
+    try:
+        assert current(1) == 1
+    finally:
+        sys.setprofile(None)
+    assert there == [0]
+
+
 def test_clearing_in_another_thread(fast_switching: None, domain: Domain) -> None:
     """No result that was begun before a clear is found after it."""
     version = 0

@@ -233,12 +233,12 @@ def _keep(cache: LruCache[Any, Any], key: Any, value: Any, generation: int) -> N
     if store.generation != generation or store.closed:
         return
     try:
-        store.put(key, value)
+        store.put(key, value, generation=generation)
     except ShrinkerError:
         if not store.closed:
             raise
-    # Looking first is not enough: it may be cleared between the look and the row
-    # that puts the result in.
+    # What puts it in is no row where the key's own ``__eq__`` is Python: it may have
+    # been cleared there.
     if store.generation != generation:
         cache.pop(key, None)
 

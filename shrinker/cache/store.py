@@ -196,11 +196,16 @@ class Store:
     # --- the cache ----------------------------------------------------------
 
     def put(  # noqa: C901, PLR0912, PLR0915 - a helper would cut the row
-        self, key: Any, value: Any, replace: bool = True
+        self,
+        key: Any,
+        value: Any,
+        replace: bool = True,
+        generation: int | None = None,
     ) -> Any:
         """Set a value; return it, or the one that was there with ``replace`` off.
 
-        Then makes room for what was added, and accounts for it.
+        Then makes room for what was added, and accounts for it.  With a ``generation``
+        nothing is set once that is over.
         """
         weight = 1 if self.weigher is None else self._weigh(key, value)
         if weight > self.maxsize:
@@ -220,6 +225,8 @@ class Store:
                     entry = entries[key]
                 except KeyError:  # Not a row, with this key.
                     entry = None
+            if generation is not None and generation != self.generation:
+                return value
             if entry is not None and entry.key is not GONE:
                 old = entry.value
                 entry.used = True

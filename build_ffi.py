@@ -12,27 +12,36 @@ import os
 import re
 import shlex
 import subprocess
+import sys
 import sysconfig
 from pathlib import Path
+from typing import NoReturn
 
 from cffi import FFI
 
 ROOT = Path(__file__).resolve().parent
-INCLUDES = ("csrc/include", "csrc", "csrc/python")
+INCLUDES = ("csrc/include", "csrc")
 HEADERS = (
     "shrinker/types.h",
     "shrinker/shrinker.h",
     "shrinker/domain.h",
     "shrinker/memcg.h",
-    "shrinker/trace.h",
+    "shrinker/events.h",
     "shrinker/one_pass.h",
     "shrinker/trace_text.h",
-    "trace_replay.h",
-    "python_control.h",
-    "python_host.h",
-    "bench_callbacks.h",
+    "replay/replay.h",
+    "replay/pairs.h",
+    "python/control.h",
+    "python/host.h",
+    "python/growth.h",
+    "python/lru_lists.h",
+    "python/walks.h",
+    "python/cache.h",
+    "python/sizeof.h",
+    "python/bench_callbacks.h",
 )
-# What the core calls in Python (csrc/python/python_host.c).
+PYTHON_H = Path(sysconfig.get_path("include"), "Python.h")
+# What the core calls in Python (csrc/python/host.c).
 CALLBACKS = """
 extern "Python+C" {
     bool shrinker_py_run(int, unsigned long, bool);
@@ -46,18 +55,34 @@ CONSTANT = re.compile(
 )
 
 
+def stop(problem: str) -> NoReturn:
+    """End the build with one line: a traceback would hide what to do."""
+    sys.exit(
+        f"error: {problem}. Install what builds C extensions"
+        " (Debian, Ubuntu: apt install build-essential python3-dev;"
+        " Fedora: dnf install gcc python3-devel;"
+        " Alpine: apk add build-base linux-headers python3-dev),"
+        " or name another compiler in CC."
+    )
+
+
 def preprocess(*options: str) -> str:
     """Return all headers as the preprocessor leaves them for cffi."""
     compiler = os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc"
     command = [*shlex.split(compiler), "-E", "-P", "-DSHRINKER_CDEF", *options]
     command += [f"-I{ROOT / path}" for path in INCLUDES]
-    return subprocess.run(
-        [*command, "-x", "c", "-"],
-        input="".join(f"#include <{header}>\n" for header in HEADERS),
-        stdout=subprocess.PIPE,
-        check=True,
-        text=True,
-    ).stdout
+    try:
+        return subprocess.run(
+            [*command, "-x", "c", "-"],
+            input="".join(f"#include <{header}>\n" for header in HEADERS),
+            stdout=subprocess.PIPE,
+            check=True,
+            text=True,
+        ).stdout
+    except OSError as error:
+        stop(f"no C compiler: cannot run {command[0]} ({error.strerror})")
+    except subprocess.CalledProcessError:
+        stop(f"the C compiler {command[0]} failed on our headers, see above")
 
 
 def constants() -> str:
@@ -66,17 +91,44 @@ def constants() -> str:
     return "".join(f"#define {name} ...\n" for name in sorted(names))
 
 
+if sysconfig.get_config_var("Py_GIL_DISABLED"):
+    sys.exit(
+        "error: shrinker needs a Python with the GIL, which guards its structures;"
+        f" {sys.executable} is a free-threaded build."
+    )
+if not PYTHON_H.is_file():
+    stop(f"no Python headers: {PYTHON_H} does not exist")
+
 ffibuilder = FFI()
 ffibuilder.cdef(preprocess() + constants() + CALLBACKS)
 ffibuilder.set_source(
     "shrinker._shrinker",
     "".join(f"#include <{header}>\n" for header in HEADERS),
     sources=[
-        "csrc/python/python_control.c",
-        "csrc/python/python_host.c",
+        "csrc/python/control.c",
+        "csrc/python/host.c",
+        "csrc/python/growth.c",
+        "csrc/python/lru_lists.c",
+        "csrc/python/walks.c",
+        "csrc/python/cache.c",
+        "csrc/python/cache_fork.c",
+        "csrc/python/cache_ghosts.c",
+        "csrc/python/cache_sampling.c",
+        "csrc/python/cache_shrinker.c",
+        "csrc/python/cache_ttl.c",
+        "csrc/python/cache_types.c",
+        "csrc/python/cached.c",
+        "csrc/python/computations.c",
+        "csrc/python/sizeof.c",
         "csrc/python/bench_callbacks.c",
     ],
     include_dirs=list(INCLUDES),
+    # The library is linked in, so its sources make the extension out of date too.
+    depends=sorted(
+        str(path.relative_to(ROOT))
+        for part in (".", "kit", "python", "replay", "include/shrinker")
+        for path in (ROOT / "csrc" / part).glob("*.[ch]")
+    ),
     # The stable ABI of the oldest Python that is supported: one wheel for all.
     define_macros=[("Py_LIMITED_API", "0x030b0000")],
     extra_compile_args=["-std=c11", "-O2"],

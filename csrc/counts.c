@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What passes count for each shrinker, where the walk has one of the domain's
- * spare records, which is to say nearly always.
+ * What passes count for each shrinker, where the walk has one of the domain's spare
+ * records, as nearly all walks have.
  *
- * Only one walk at a time has a record, so it counts without atomic additions, on
- * lines that no other walk reads or writes.  For each record the counters of 64
- * shrinkers stand side by side, number by number: a walk over thousands, most of
- * which have nothing to do, writes one word for each, eight to a line, and not a
- * line for each.  Walks with further records count in the shrinker, and share.
+ * Only one walk at a time has a record.  So it counts without atomic additions, on
+ * cache lines that no other walk reads or writes.  For each record, the counters of
+ * 64 shrinkers are side by side: all their passes, then all their scan calls, and
+ * so on.  A pass that scans nothing writes one word, so a walk over thousands of
+ * idle shrinkers writes one cache line for eight of them, and not one for each.
+ * Walks with further records share counters in the shrinker.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -58,9 +59,9 @@ bool counts_alloc(struct reclaim_domain *domain, struct shrinker *shrinker)
 }
 
 /**
- * counts_release - let another shrinker have the counters
+ * counts_release - give the shrinker's counters back
  *
- * Context: no pass of the shrinker runs or will.
+ * Context: no pass of the shrinker runs or will run.
  */
 void counts_release(struct reclaim_domain *domain, struct shrinker *shrinker)
 {
@@ -81,7 +82,7 @@ void counts_release(struct reclaim_domain *domain, struct shrinker *shrinker)
 }
 
 /**
- * counts_sum - what walks with spare records have counted for a shrinker
+ * counts_sum - what all walks with spare records have counted for a shrinker
  * @column: COUNTED_*
  */
 uint64_t counts_sum(struct shrinker *shrinker, int column)
@@ -96,7 +97,7 @@ uint64_t counts_sum(struct shrinker *shrinker, int column)
 }
 
 /**
- * counts_destroy - the domain goes
+ * counts_destroy - release all units of a domain that is released
  */
 void counts_destroy(struct reclaim_domain *domain)
 {

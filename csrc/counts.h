@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where passes of walks with one of the domain's spare records count; counts.c
- * tells why.
+ * The counters of passes whose walk has one of the domain's spare records; counts.c
+ * says why they are apart.
  */
 #ifndef SHRINKER_COUNTS_H
 #define SHRINKER_COUNTS_H
@@ -11,8 +11,8 @@
 /* Shrinkers in one unit. */
 #define COUNTS_UNIT 64
 
-/* Counters of one shrinker for one record, from shrinker->counted_alone and the
- * record's own place, walk->counts_at. */
+/* Counters of one shrinker for one record: offsets from shrinker->counted_alone +
+ * walk->counts_at. */
 enum {
 	COUNTED_PASSES = 0,
 	COUNTED_SCAN_CALLS = COUNTS_UNIT,
@@ -23,13 +23,13 @@ enum {
 
 /**
  * struct counts_unit - the counters of COUNTS_UNIT shrinkers
- * @counted: for each spare record, a column for each number that is counted;
- *	0 where not used
- * @used: a bit for each shrinker
+ * @counted: for each spare record, a column for each number that is counted; 0 in
+ *	places that are not used
+ * @used: a bit for each place
  * @next: all units of the domain
- * @next_with_room: those that have a place free
+ * @next_with_room: units with a free place
  *
- * What follows @counted is guarded by id_lock.
+ * id_lock guards all but @counted.
  */
 struct counts_unit {
 	_Alignas(CACHE_LINE) _Atomic(uint64_t) counted[SPARE_WALKERS * COUNTED_END];

@@ -9,12 +9,13 @@
 #include "holding.h"
 #include "memcg.h"
 
-/* All domains, so that fork() can take their locks. */
+/* All domains, for fork(), which takes their locks. */
 static pthread_mutex_t domains_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct reclaim_domain *domains;
 static _Atomic(struct reclaim_domain *) default_domain;
 static _Atomic(bool) fork_handlers;
-/* How often the handlers are at work for the fork() of this thread. */
+/* Handlers at work for the fork() of this thread, at most one of which acts: see
+ * fork_is_handled(). */
 static _Thread_local int forking;
 
 static void before_fork(void)
@@ -63,7 +64,7 @@ static bool is_mine(const struct walker *walk)
 	return false;
 }
 
-/* Only the forking thread lives on: the walks of all others are over. */
+/* The child has only the forking thread: the walks of all others are over. */
 static void after_fork_in_child(void)
 {
 	struct reclaim_domain *domain;
@@ -83,22 +84,25 @@ static void after_fork_in_child(void)
 			walk->stop = false;
 			atomic_store(&walk->busy, false);
 		}
-		/* A place in the record may wait for a thread that is gone. */
-		atomic_store(&domain->tracing, 0);
+		/* A thread that the child does not have may have claimed a place in
+		 * the queue of events, so the queue cannot be read on. */
+		atomic_store(&domain->emitting, 0);
 		reclaim_trace_stop(domain);
-		/* Threads that waited on it are gone. */
+		/* The child does not have the threads that waited on it. */
 		pthread_cond_init(&domain->idle, NULL);
 	}
 	unlock_all();
 	for (domain = domains; domain; domain = domain->next_domain)
-		bury_all_idle(domain);
+		dying_after_fork(domain);
 }
 
 /*
- * Return: whether there are handlers; false where memory ran out, and the next call
- * tries again.  No lock and no pthread_once(): a child would not get the one back
- * from a thread that it does not have, the other never tries twice.  Threads that
- * come at once may install the handlers twice, so these count how deep they are.
+ * Installs the handlers, once.  No lock guards that: a child forked meanwhile would
+ * find it locked for ever.  Nor does pthread_once(), which does not try again after
+ * a failure.  Two threads may therefore install the handlers twice, which is why
+ * the handlers count in @forking.
+ *
+ * Return: false where memory ran out; the next call tries again.
  */
 static bool fork_is_handled(void)
 {
@@ -110,15 +114,16 @@ static bool fork_is_handled(void)
 	return true;
 }
 
-/* Nobody can reach the domain any more, or ever could. */
+/* The domain cannot be reached any more, or never could be. */
 static void release_domain(struct reclaim_domain *domain)
 {
 	struct walker *walk, *next;
 
 	reclaim_trace_stop(domain);
 	memcg_destroy(domain);
+	free(domain->debugfs_ids);
 	counts_destroy(domain);
-	/* The spare ones are part of the domain, and stand before the others. */
+	/* The spare records are the first of the list, and part of the domain. */
 	walk = atomic_load(&domain->spare[SPARE_WALKERS - 1].next);
 	for (; walk; walk = next) {
 		next = atomic_load(&walk->next);
@@ -142,7 +147,7 @@ struct reclaim_domain *reclaim_domain_create(int nr_nodes,
 
 	if (nr_nodes < 1 || nr_nodes > RECLAIM_MAX_NODES)
 		return NULL;
-	/* A domain without would be locked for ever in a child of fork(). */
+	/* Without handlers a child of fork() could find it locked for ever. */
 	if (!fork_is_handled())
 		return NULL;
 	domain = aligned_alloc(CACHE_LINE, sizeof(*domain));
@@ -182,7 +187,7 @@ struct reclaim_domain *reclaim_domain_create(int nr_nodes,
 }
 
 /**
- * domain_put - drop a reference
+ * domain_put - drop a reference; the last one releases the domain
  */
 void domain_put(struct reclaim_domain *domain)
 {
@@ -212,7 +217,7 @@ struct reclaim_domain *reclaim_default_domain(void)
 
 	if (domain)
 		return domain;
-	/* No pthread_once(): where memory ran out, the next call tries again. */
+	/* No pthread_once(): it would not try again after memory ran out. */
 	fresh = reclaim_domain_create(1, RECLAIM_STALL_LIMIT,
 				      RECLAIM_MEMCG | RECLAIM_KMEM);
 	if (!fresh)

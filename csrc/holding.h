@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Keeping shrinkers from being released; holding.c tells how.
+ * Keeping shrinkers from being released.  The steps are those of holding.c.
  */
 #ifndef SHRINKER_HOLDING_H
 #define SHRINKER_HOLDING_H
 
 #include "domain.h"
 
-/* Steps 2 and 4: what comes later in the program is done later. */
+/*
+ * Steps 2 and 4: stores @shrinker, or NULL, in a slot.  Orders this store before
+ * the loads of steps 3 and 5; without walkers_fence for the compiler alone, and
+ * step c does the rest.
+ */
 static inline void hold(const struct reclaim_domain *domain,
 			_Atomic(struct shrinker *) *slot,
 			struct shrinker *shrinker)
@@ -20,13 +24,13 @@ static inline void hold(const struct reclaim_domain *domain,
 	}
 }
 
-/* Aligned to cache lines, so the low bits of an address say nothing. */
+/* The shrinker's bit of dying_mask.  Shrinkers are aligned to cache lines. */
 static inline uint64_t dying_bit(const struct shrinker *shrinker)
 {
 	return UINT64_C(1) << (((uintptr_t)shrinker / CACHE_LINE) % 64);
 }
 
-/* Whether a shrinker that was let go may be on the list of the dying. */
+/* Step 5: whether a shrinker that was let go may be on the list of dying ones. */
 static inline bool may_be_dying(struct reclaim_domain *domain,
 				const struct shrinker *shrinker)
 {
@@ -37,8 +41,9 @@ static inline bool may_be_dying(struct reclaim_domain *domain,
 
 /* holding.c: the contracts are there. */
 bool membarrier_is_there(void);
-void left_dying(struct reclaim_domain *domain, const struct shrinker *left);
-void bury_all_idle(struct reclaim_domain *domain);
+void fence_all_threads(void);
+void dying_let_go(struct reclaim_domain *domain, const struct shrinker *left);
+void dying_after_fork(struct reclaim_domain *domain);
 void start_dying(struct reclaim_domain *domain, struct shrinker *shrinker);
 bool finish_dying(struct reclaim_domain *domain, struct shrinker *shrinker,
 		  bool wait);

@@ -1,27 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Passes whose calls a host makes.
+ * Passes whose callbacks a host calls.
  *
- * To go into a runtime costs more than all else that a call needs.  So a host may
- * be told once to run, and asks back what to call next: whether to scan, and
- * behind the end of a pass for the next shrinker, as long as that is its own too.
- * struct reclaim_calls keeps where it is between its questions.
+ * Going into a runtime costs more than the rest of a call.  So the core calls the
+ * host's run() once, for a row of passes, and the host asks the core what to call:
+ * after each callback reclaim_called() says whether to scan; after each pass
+ * reclaim_next() says which shrinker of this host is next, or that the row has
+ * ended.  struct reclaim_calls is the state between these questions.
  */
 #include "hosted.h"
 #include "pass.h"
 #include "walk.h"
 
 /**
- * struct reclaim_calls - where a host is
- * @pass: under way, or over
- * @fresh: what each pass begins with
- * @due: a callback has been asked for, and what it returned is not known
- * @scanning: it is scan_objects()
- * @goes_on: the walk goes on to other shrinkers from here
- * @moved: it has gone on to what is not the host's
- * @next: where to; NULL: to the end
- * @ret: what the latest pass returned
- * @freed: by all of them, modulo 2^64
+ * struct reclaim_calls - the state of one run()
+ * @pass: the current pass, or the last one
+ * @fresh: shrink_control that each pass begins with
+ * @due: a callback is due: the host has not said yet what it returned
+ * @scanning: the callback is scan_objects()
+ * @goes_on: the host may take the walk to other shrinkers
+ * @moved: the walk is at a shrinker that is not the host's, or at its end
+ * @next: that shrinker; NULL: the end
+ * @ret: what the last pass returned
+ * @freed: objects freed by all passes, modulo 2^64
  */
 struct reclaim_calls {
 	struct pass pass;
@@ -40,7 +41,8 @@ static void begin_pass(struct reclaim_calls *calls, struct shrinker *shrinker)
 	calls->pass = (struct pass){ .walk = calls->pass.walk,
 				     .shrinker = shrinker,
 				     .sc = calls->pass.sc,
-				     .priority = calls->pass.priority };
+				     .priority = calls->pass.priority,
+				     .batch_size = scan_batch_size(shrinker->batch) };
 	*calls->pass.sc = calls->fresh;
 	calls->scanning = false;
 	calls->due = true;
@@ -64,9 +66,12 @@ bool reclaim_called(struct reclaim_calls *calls, unsigned long ret)
 	if (!calls->scanning) {
 		unsigned long over;
 
+		if (pass->shrinker->flags & RECLAIM_BATCH_BY_COUNT)
+			pass->batch_size = scan_batch_size(pass->shrinker->batch);
 		if (!pass_wants_scans(pass->walk, pass->shrinker,
 				      deferred_counter(pass->shrinker, pass->sc),
-				      pass->priority, ret, &over))
+				      pass->priority, pass->batch_size, ret,
+				      &over))
 			return end_pass(calls, over);
 		pass->freeable = (int64_t)ret;
 		pass_begin_scans(pass);
@@ -88,7 +93,7 @@ struct shrinker *reclaim_next(struct reclaim_calls *calls)
 
 	if (calls->due || calls->moved || !calls->goes_on || walk->stop)
 		return NULL;
-	/* From inside of its calls the host cannot be left. */
+	/* The host must not be left while its run() is on the stack. */
 	walk->runs = true;
 	next = walk_next(walk);
 	walk->runs = false;
@@ -109,13 +114,13 @@ static void run(struct reclaim_calls *calls, struct walker *walk,
 	calls->fresh.nr_to_scan = calls->fresh.nr_scanned = 0;
 	begin_pass(calls, shrinker);
 	shrinker->host->run(&walk->host_state, shrinker, sc, calls);
-	/* What is not known is what a callback says that cannot do anything. */
+	/* No answer counts as 0, or as SHRINK_STOP for a scan. */
 	if (calls->due)
 		reclaim_called(calls, calls->scanning ? SHRINK_STOP : 0);
 }
 
 /**
- * hosted_pass - do_shrink_slab() where the host makes the calls
+ * hosted_pass - do_shrink_slab() where the host calls the callbacks
  */
 unsigned long hosted_pass(struct walker *walk, struct shrink_control *sc,
 			  struct shrinker *shrinker, int priority)
@@ -127,14 +132,14 @@ unsigned long hosted_pass(struct walker *walk, struct shrink_control *sc,
 }
 
 /**
- * hosted_passes - passes over a shrinker and others behind it
- * @sc: where each of them has its own
- * @shrinker: that the walk is at
- * @freed: what they freed is added to it
- * @next: receives the shrinker that the walk is at, where it has gone on to one
- *	that is not the host's; otherwise NULL
+ * hosted_passes - passes over a shrinker and the host's shrinkers after it
+ * @sc: memory for the shrink_control of each pass
+ * @shrinker: the walk is at it
+ * @freed: the objects that the passes freed are added to it
+ * @next: receives the shrinker that the walk is at afterwards, if that is another
+ *	host's or has none; otherwise NULL
  *
- * Return: false where the walk is at its end.
+ * Return: false where the walk is over.
  */
 bool hosted_passes(struct walker *walk, struct shrink_control *sc,
 		   struct shrinker *shrinker, int priority, unsigned long *freed,

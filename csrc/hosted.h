@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Passes whose calls a host makes.
+ * Passes whose callbacks a host calls.
  */
 #ifndef SHRINKER_HOSTED_H
 #define SHRINKER_HOSTED_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The kernel's names and signatures, on the default domain.  shrinker_register,
- * shrinker_free, shrinker_try_get and shrinker_put know their domain and are in
- * registry.c.
+ * The kernel's names and signatures, on the default domain.  shrinker_register(),
+ * shrinker_free(), shrinker_try_get() and shrinker_put() find the domain in the
+ * shrinker and are in registry.c.
  */
 #define _GNU_SOURCE 1
 

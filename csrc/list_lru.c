@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Lists of objects that could be freed, per node and group.
+ * Lists of objects that could be freed, by node and group.
  *
- * The root's lists, or those of an lru that ignores groups, are the lru's own.
- * Another group's are in a block that hangs in the group's table, at the index of
- * the lru; it is made when the group gets its first item, and stays, where it is,
- * until the lru is destroyed or the group's memory goes.
+ * The lru itself has the lists of the root, or of all groups where it ignores
+ * groups.  Any other group has its lists in a block, which is in the group's table
+ * at the lru's index.  The block is made when the group gets its first item, and
+ * stays at its address until the lru is destroyed or the group is released.
  *
- *   1. Blocks are made under id_lock, for groups that are online there, and never
- *      for a group before its ancestors: a list always has a list to go to.
- *   2. A group goes offline under id_lock.  Whoever sees it offline sees all
- *      blocks that it ever gets.
- *   3. Then its lists are emptied into its parent's, under the locks of both, and
- *      are dead from that moment.  Whoever finds a group offline without a block,
- *      or a list that is dead, goes on to the parent: so an item that was added
- *      in the name of a group is found in its name, wherever it has gone.
+ *   1. A block is made under id_lock, for a group that is online, after the blocks
+ *      of the group's ancestors.  So each list has a list of the parent to move to.
+ *   2. A group goes offline under id_lock.  A thread that sees it offline sees all
+ *      the blocks that it will ever have.
+ *   3. Then the items of its lists are moved to its parent's lists, under the locks
+ *      of both, and from then on its lists are dead.  A thread that finds a group
+ *      offline without a block, or finds a list dead, goes on to the parent.  So an
+ *      item is always found with the group with which it was added.
  *
- * memcg_lock keeps 3 and the end of an lru apart.  Order: memcg_lock, a list, the
- * list of its parent, id_lock.
+ * Step 3 and list_lru_destroy() exclude each other by memcg_lock.  Lock order:
+ * memcg_lock, a list, the list of its parent, id_lock.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -26,34 +26,47 @@
 #include <shrinker/list_lru.h>
 
 #include "holding.h"
+#include "list_lock.h"
 #include "memcg.h"
 
 /**
  * struct list_lru_one - one list
- * @lock: guards all but @in_node
- * @dead: emptied into the parent's, for ever
- * @items: first added first
- * @nr_items: their number; read by anyone
- * @in_node: number of items on all lists of the lru and node
+ * @items: in the order in which they were added
+ * @nr_items: number of items; written under @lock, read without it
+ * @in_node: the node's count that includes this list's items; an item that an isolate
+ *	callback takes off counts until the callback has returned
+ * @shares_in_node: @in_node includes other lists' items too
+ * @dead: step 3 was done: the list stays empty
+ * @lock: guards all but @in_node where that is shared
  */
 struct list_lru_one {
-	pthread_mutex_t lock;
-	bool dead;
 	struct list_head items;
-	_Atomic(long) nr_items;
-	_Atomic(long) *in_node;
-};
-
-/* Lists of one node for those who name no group, and the node's sum. */
-struct list_lru_node {
-	_Alignas(CACHE_LINE) struct list_lru_one list;
-	_Atomic(long) nr_items;
+	_Atomic(int64_t) nr_items;
+	_Atomic(int64_t) *in_node;
+	bool shares_in_node;
+	bool dead;
+	struct list_lock lock;
 };
 
 /**
- * struct list_lru_memcg - the lists of a group
+ * struct list_lru_node - one node of an lru
+ * @list: of the root, or of all groups
+ * @in_list: items that count in the node, and were added to or removed from @list
+ * @in_groups: the same, for the lists of all other groups
+ *
+ * The sum of both is the number of items.  An item that has moved from a group's
+ * list to @list was added in one and is removed in the other.
+ */
+struct list_lru_node {
+	_Alignas(CACHE_LINE) struct list_lru_one list;
+	_Atomic(int64_t) in_list;
+	_Atomic(int64_t) in_groups;
+};
+
+/**
+ * struct list_lru_memcg - a block: the lists of a group
  * @lru, @memcg, @nr_nodes: constant
- * @below: while it is made: the child's, which is new as well
+ * @below: in make_blocks() only: the new block of the child
  * @list: one for each node
  */
 struct list_lru_memcg {
@@ -66,60 +79,72 @@ struct list_lru_memcg {
 
 /* --- one list ------------------------------------------------------------- */
 
-static void one_init(struct list_lru_one *list, _Atomic(long) *in_node)
+static void one_init(struct list_lru_one *list, struct list_lru *lru, int nid,
+		     bool shares_in_node)
 {
-	pthread_mutex_init(&list->lock, NULL);
-	list->dead = false;
+	struct list_lru_node *node = &lru->node[nid];
+
 	INIT_LIST_HEAD(&list->items);
 	atomic_init(&list->nr_items, 0);
-	list->in_node = in_node;
+	list->in_node = shares_in_node ? &node->in_groups : &node->in_list;
+	list->shares_in_node = shares_in_node;
+	list->dead = false;
+	list_lock_init(&list->lock, lru->domain);
 }
 
 void list_lru_lock(struct list_lru_one *list)
 {
-	pthread_mutex_lock(&list->lock);
+	list_lock(&list->lock);
 }
 
 void list_lru_unlock(struct list_lru_one *list)
 {
-	pthread_mutex_unlock(&list->lock);
+	list_unlock(&list->lock);
 }
 
-/* Under the list's lock: the only one that writes.  Whoever reads wants an
- * estimate, or has been told by a shrinker's bit. */
-static inline void one_grow(struct list_lru_one *list, long by)
+/*
+ * Called under the lock of the only list that writes the count.  Release order is
+ * for list_lru_count_node(); it costs nothing where it is not needed.
+ */
+static inline void count_grow(_Atomic(int64_t) *count, int64_t by)
 {
-	atomic_store_explicit(&list->nr_items,
-			      atomic_load_explicit(&list->nr_items,
-						   memory_order_relaxed) + by,
-			      memory_order_relaxed);
+	atomic_store_explicit(count,
+			      atomic_load_explicit(count, memory_order_relaxed) + by,
+			      memory_order_release);
 }
 
-static void account_removed(struct list_lru_one *list)
+static inline void node_grow(struct list_lru_one *list, int64_t by)
 {
-	one_grow(list, -1);
-	atomic_fetch_sub_explicit(list->in_node, 1, memory_order_relaxed);
+	if (list->shares_in_node)
+		shared_add(list->in_node, by);
+	else
+		count_grow(list->in_node, by);
+}
+
+static inline void isolate_item(struct list_lru_one *list, struct list_head *item)
+{
+	list_del_init(item);
+	count_grow(&list->nr_items, -1);
 }
 
 void list_lru_isolate(struct list_lru_one *list, struct list_head *item)
 {
-	list_del_init(item);
-	account_removed(list);
+	isolate_item(list, item);
 }
 
 void list_lru_isolate_move(struct list_lru_one *list, struct list_head *item,
 			   struct list_head *head)
 {
-	list_move_tail(item, head);
-	account_removed(list);
+	list_move(item, head);
+	count_grow(&list->nr_items, -1);
 }
 
-/* Takes all items off and ends the list; nobody else can reach it. */
+/* Takes all items off and destroys a list that no other thread can reach. */
 static void one_destroy(struct list_lru_one *list)
 {
 	while (!list_empty(&list->items))
 		list_del_init(list->items.next);
-	pthread_mutex_destroy(&list->lock);
+	list_lock_destroy(&list->lock);
 }
 
 /* --- the lists of a group ------------------------------------------------- */
@@ -148,11 +173,11 @@ static struct list_lru_memcg *block_alloc(struct list_lru *lru,
 	block->below = NULL;
 	block->nr_nodes = nr_nodes;
 	for (nid = 0; nid < nr_nodes; nid++)
-		one_init(&block->list[nid], &lru->node[nid].nr_items);
+		one_init(&block->list[nid], lru, nid, true);
 	return block;
 }
 
-/* Under id_lock, in a table that has room for it. */
+/* Called under id_lock, for a table that has room for @index. */
 static void table_set(_Atomic(struct unit_table *) *table, int index, void *entry)
 {
 	atomic_store_explicit(&atomic_load(table)->unit[index], entry,
@@ -160,9 +185,10 @@ static void table_set(_Atomic(struct unit_table *) *table, int index, void *entr
 }
 
 /*
- * Steps 1 and 2: blocks for a group that is online and for each ancestor without
- * one, the highest first.  Return: false where memory ran out; what has changed
- * then is the room in tables.
+ * Step 1: makes blocks for a group and for each ancestor that has none, the highest
+ * ancestor first.  Does nothing for a group that is offline (step 2).
+ *
+ * Return: false where memory ran out; at most, tables have more room then.
  */
 static bool make_blocks(struct list_lru *lru, struct mem_cgroup *memcg)
 {
@@ -197,59 +223,86 @@ out:
 	return enough;
 }
 
-/* The group's own list, dead or alive; NULL where it has none. */
-static struct list_lru_one *find_list(struct list_lru *lru, int nid,
-				      struct mem_cgroup *memcg)
+/*
+ * The group's own list, which may be dead; NULL where it has none.  An lru that
+ * ignores groups has one list for all of them.
+ */
+static inline __attribute__((always_inline)) struct list_lru_one *
+find_list(struct list_lru *lru, int nid, struct mem_cgroup *memcg)
 {
 	struct list_lru_memcg *block;
 
-	if (!memcg || !memcg->parent)
+	if (lru->index < 0 || !memcg || !memcg->parent)
 		return &lru->node[nid].list;
 	block = table_get(&memcg->lists, lru->index);
 	return block ? &block->list[nid] : NULL;
 }
 
+/* Locks the group's own list; returns NULL where it has none, or a dead one. */
+static inline struct list_lru_one *lock_own_list(struct list_lru *lru, int nid,
+						 struct mem_cgroup *memcg)
+{
+	struct list_lru_one *list = find_list(lru, nid, memcg);
+
+	if (unlikely(!list))
+		return NULL;
+	list_lock(&list->lock);
+	if (likely(!list->dead))
+		return list;
+	list_unlock(&list->lock);
+	return NULL;
+}
+
 /*
- * Step 3: the list that has the group's items now, locked; *@memcg becomes the
- * group that it belongs to.  NULL where it should be *@memcg's, which has none.
+ * The list that has the group's items now, as step 3 says.
+ * @memcg: receives the group that this list belongs to
+ *
+ * Return: the list, locked; NULL where *@memcg is online and has no lists yet.
  */
-static struct list_lru_one *lock_list(struct list_lru *lru, int nid,
-				      struct mem_cgroup **memcg)
+static __attribute__((noinline)) struct list_lru_one *
+lock_heirs_list(struct list_lru *lru, int nid, struct mem_cgroup **memcg)
 {
 	for (;; *memcg = (*memcg)->parent) {
 		struct list_lru_one *list = find_list(lru, nid, *memcg);
 
-		if (!list) {
-			if (atomic_load(&(*memcg)->online))
-				return NULL;
-			/* It may have been made just before the end. */
-			list = find_list(lru, nid, *memcg);
-			if (!list)
-				continue;
-		}
-		list_lru_lock(list);
-		if (likely(!list->dead))
+		/* The block may be made before the group goes offline, and after it
+		 * was looked for. */
+		if (!list && atomic_load(&(*memcg)->online))
+			return NULL;
+		list = lock_own_list(lru, nid, *memcg);
+		if (list)
 			return list;
-		list_lru_unlock(list);
 	}
 }
 
-/* --- a group's end -------------------------------------------------------- */
-
-/* Returns whether there was anything to move. */
-static bool empty_into(struct list_lru_one *list, struct list_lru_one *parents)
+/* lock_heirs_list(), which makes a missing block.  Return: NULL without memory. */
+static __attribute__((noinline)) struct list_lru_one *
+lock_new_list(struct list_lru *lru, int nid, struct mem_cgroup **memcg)
 {
-	long moved;
+	struct list_lru_one *list;
 
-	list_lru_lock(list);
-	list_lru_lock(parents);
+	while (!(list = lock_heirs_list(lru, nid, memcg)))
+		if (!make_blocks(lru, *memcg))
+			break;
+	return list;
+}
+
+/* --- groups that go offline ----------------------------------------------- */
+
+/* Step 3 for one list.  Returns whether there were items to move. */
+static bool move_to_parent(struct list_lru_one *list, struct list_lru_one *parents)
+{
+	int64_t moved;
+
+	list_lock(&list->lock);
+	list_lock(&parents->lock);
 	moved = atomic_load_explicit(&list->nr_items, memory_order_relaxed);
-	list_splice_tail_init(&list->items, &parents->items);
-	one_grow(parents, moved);
-	one_grow(list, -moved);
+	list_splice_init(&list->items, &parents->items);
+	count_grow(&parents->nr_items, moved);
+	count_grow(&list->nr_items, -moved);
 	list->dead = true;
-	list_lru_unlock(parents);
-	list_lru_unlock(list);
+	list_unlock(&parents->lock);
+	list_unlock(&list->lock);
 	return moved;
 }
 
@@ -268,18 +321,19 @@ void list_lru_reparent(struct mem_cgroup *memcg)
 		struct list_lru_memcg *block = table_get(&memcg->lists, index);
 
 		for (nid = 0; block && nid < block->nr_nodes; nid++)
-			if (empty_into(&block->list[nid],
-				       find_list(block->lru, nid, memcg->parent)))
+			if (move_to_parent(&block->list[nid],
+					   find_list(block->lru, nid,
+						     memcg->parent)))
 				set_shrinker_bit(memcg->parent, nid,
 						 block->lru->shrinker_id);
 	}
 }
 
 /**
- * list_lru_release - release the lists of a group whose memory goes
- * @memcg: nobody can reach it; nothing is on its lists
+ * list_lru_release - release the lists of a group that is released
+ * @memcg: no other thread can reach it; its lists are empty
  *
- * Context: any locks.  The lrus are not looked into: they may have gone.
+ * Context: any locks held.  The lrus may be destroyed, and are not accessed.
  */
 void list_lru_release(struct mem_cgroup *memcg)
 {
@@ -295,9 +349,9 @@ void list_lru_release(struct mem_cgroup *memcg)
 	table_free(&memcg->lists, false);
 }
 
-/* --- an lru's life -------------------------------------------------------- */
+/* --- making and destroying an lru ----------------------------------------- */
 
-/* The lowest index that is free. */
+/* Takes the lowest free index; returns false where memory ran out. */
 static bool take_index(struct list_lru *lru)
 {
 	struct reclaim_domain *domain = lru->domain;
@@ -329,16 +383,18 @@ int list_lru_init_domain(struct list_lru *lru, struct reclaim_domain *domain,
 		return -ENOMEM;
 	lru->domain = domain;
 	for (nid = 0; nid < domain->nr_nodes; nid++) {
-		one_init(&lru->node[nid].list, &lru->node[nid].nr_items);
-		atomic_init(&lru->node[nid].nr_items, 0);
+		one_init(&lru->node[nid].list, lru, nid, false);
+		atomic_init(&lru->node[nid].in_list, 0);
+		atomic_init(&lru->node[nid].in_groups, 0);
 	}
-	if (shrinker && shrinker->id >= 0) {
+	/* Without accounting of kernel memory there is one list for all groups;
+	 * only walks over NONSLAB shrinkers look at bits then. */
+	if (shrinker && (domain->kmem || shrinker->flags & SHRINKER_NONSLAB))
 		lru->shrinker_id = shrinker->id;
-		if (!take_index(lru)) {
-			free(lru->node);
-			lru->node = NULL;
-			return -ENOMEM;
-		}
+	if (shrinker && domain->root && domain->kmem && !take_index(lru)) {
+		free(lru->node);
+		lru->node = NULL;
+		return -ENOMEM;
 	}
 	atomic_fetch_add(&domain->refs, 1);
 	return 0;
@@ -360,7 +416,7 @@ int list_lru_init(struct list_lru *lru)
 	return list_lru_init_domain(lru, domain, NULL);
 }
 
-/* The blocks of all groups, and the index. */
+/* Releases the blocks of all groups, and the lru's index. */
 static void drop_blocks(struct list_lru *lru)
 {
 	struct reclaim_domain *domain = lru->domain;
@@ -401,45 +457,57 @@ void list_lru_destroy(struct list_lru *lru)
 
 /* --- items ---------------------------------------------------------------- */
 
-/* Whether there can be such a list; an lru that ignores groups forgets @memcg. */
-static inline bool is_place(struct list_lru *lru, int nid,
-			    struct mem_cgroup **memcg)
+/* Whether the node and the group are of the lru's domain; an lru that needs the group
+ * neither for a list nor for a bit takes any. */
+static inline bool is_place(const struct list_lru *lru, int nid,
+			    const struct mem_cgroup *memcg)
 {
-	if (lru->index < 0)
-		*memcg = NULL;
 	return nid_is_valid(lru->domain, nid) &&
-	       (!*memcg || (*memcg)->domain == lru->domain);
+	       (!memcg || memcg->domain == lru->domain ||
+		(lru->index < 0 && lru->shrinker_id < 0));
+}
+
+static inline int insert(struct list_lru *lru, struct list_head *item, int nid,
+			 struct mem_cgroup *memcg)
+{
+	struct list_lru_one *list;
+	int error = -EEXIST;
+
+	if (!is_place(lru, nid, memcg))
+		return -EINVAL;
+	list = lock_own_list(lru, nid, memcg);
+	if (unlikely(!list)) {
+		struct mem_cgroup *heir = memcg;
+
+		list = lock_new_list(lru, nid, &heir);
+		if (!list)
+			return -ENOMEM;
+		memcg = heir;
+	}
+	if (list_empty(item)) {
+		bool first = list_empty(&list->items);
+
+		list_add_tail(item, &list->items);
+		count_grow(&list->nr_items, 1);
+		node_grow(list, 1);
+		if (first && lru->shrinker_id >= 0)
+			set_shrinker_bit(memcg, nid, lru->shrinker_id);
+		error = 0;
+	}
+	list_unlock(&list->lock);
+	return error;
 }
 
 int list_lru_insert(struct list_lru *lru, struct list_head *item, int nid,
 		    struct mem_cgroup *memcg)
 {
-	struct list_lru_one *list;
-	int error = -EEXIST;
-
-	if (!is_place(lru, nid, &memcg))
-		return -EINVAL;
-	while (!(list = lock_list(lru, nid, &memcg)))
-		if (!make_blocks(lru, memcg))
-			return -ENOMEM;
-	if (list_empty(item)) {
-		bool first = list_empty(&list->items);
-
-		list_add_tail(item, &list->items);
-		one_grow(list, 1);
-		atomic_fetch_add_explicit(list->in_node, 1, memory_order_relaxed);
-		if (first)
-			set_shrinker_bit(memcg, nid, lru->shrinker_id);
-		error = 0;
-	}
-	list_lru_unlock(list);
-	return error;
+	return insert(lru, item, nid, memcg);
 }
 
 bool list_lru_add(struct list_lru *lru, struct list_head *item, int nid,
 		  struct mem_cgroup *memcg)
 {
-	return list_lru_insert(lru, item, nid, memcg) == 0;
+	return insert(lru, item, nid, memcg) == 0;
 }
 
 bool list_lru_del(struct list_lru *lru, struct list_head *item, int nid,
@@ -448,39 +516,66 @@ bool list_lru_del(struct list_lru *lru, struct list_head *item, int nid,
 	struct list_lru_one *list;
 	bool was_there;
 
-	if (!is_place(lru, nid, &memcg))
+	if (!is_place(lru, nid, memcg))
 		return false;
-	list = lock_list(lru, nid, &memcg);
-	if (!list)
-		return false;
+	list = lock_own_list(lru, nid, memcg);
+	if (unlikely(!list)) {
+		struct mem_cgroup *heir = memcg;
+
+		list = lock_heirs_list(lru, nid, &heir);
+		if (!list)
+			return false;
+	}
 	was_there = !list_empty(item);
-	if (was_there)
-		list_lru_isolate(list, item);
-	list_lru_unlock(list);
+	if (was_there) {
+		isolate_item(list, item);
+		node_grow(list, -1);
+	}
+	list_unlock(&list->lock);
 	return was_there;
 }
 
 /* --- counting ------------------------------------------------------------- */
 
-unsigned long list_lru_count_one(struct list_lru *lru, int nid,
-				 struct mem_cgroup *memcg)
+/* A callback that isolates twice, or says that it did and has not, makes a
+ * number negative; that reads 0. */
+static inline unsigned long not_negative(int64_t nr)
+{
+	return nr > 0 ? (unsigned long)nr : 0;
+}
+
+static inline unsigned long count_one(struct list_lru *lru, int nid,
+				      struct mem_cgroup *memcg)
 {
 	struct list_lru_one *list;
 
-	if (!is_place(lru, nid, &memcg))
+	if (!is_place(lru, nid, memcg))
 		return 0;
 	list = find_list(lru, nid, memcg);
-	return list ? (unsigned long)atomic_load_explicit(&list->nr_items,
-							  memory_order_relaxed) :
+	return list ? not_negative(atomic_load_explicit(&list->nr_items,
+							memory_order_relaxed)) :
 		      0;
+}
+
+unsigned long list_lru_count_one(struct list_lru *lru, int nid,
+				 struct mem_cgroup *memcg)
+{
+	return count_one(lru, nid, memcg);
 }
 
 unsigned long list_lru_count_node(struct list_lru *lru, int nid)
 {
+	struct list_lru_node *node;
+	int64_t in_list;
+
 	if (!nid_is_valid(lru->domain, nid))
 		return 0;
-	return (unsigned long)atomic_load_explicit(&lru->node[nid].nr_items,
-						   memory_order_relaxed);
+	node = &lru->node[nid];
+	/* Acquire order: where an item's removal from @list is seen, its addition
+	 * to a group's list is, too. */
+	in_list = atomic_load_explicit(&node->in_list, memory_order_acquire);
+	return not_negative(in_list + atomic_load_explicit(&node->in_groups,
+							   memory_order_relaxed));
 }
 
 unsigned long list_lru_count(struct list_lru *lru)
@@ -496,7 +591,7 @@ unsigned long list_lru_count(struct list_lru *lru)
 unsigned long list_lru_shrink_count(struct list_lru *lru,
 				    struct shrink_control *sc)
 {
-	return list_lru_count_one(lru, sc->nid, sc->memcg);
+	return count_one(lru, sc->nid, sc->memcg);
 }
 
 /* --- walks ---------------------------------------------------------------- */
@@ -506,36 +601,30 @@ static unsigned long walk_list(struct list_lru_one *list, list_lru_walk_cb isola
 {
 	unsigned long isolated = 0;
 	struct list_head *item, *next;
-	bool over = false;
+	enum lru_status status;
 
-	list_lru_lock(list);
-	for (item = list->items.next;
-	     item != &list->items && *nr_to_walk && !over; item = next) {
+	list_lock(&list->lock);
+	for (item = list->items.next; item != &list->items && *nr_to_walk;
+	     item = next) {
 		next = item->next;
+		/* Fetched while the callback runs. */
+		__builtin_prefetch(next);
 		--*nr_to_walk;
-		switch (isolate(item, list, arg)) {
-		case LRU_REMOVED:
+		status = isolate(item, list, arg);
+		if (status == LRU_SKIP)
+			continue;
+		if (status == LRU_REMOVED || status == LRU_REMOVED_RETRY) {
 			isolated++;
-			break;
-		case LRU_REMOVED_RETRY:
-			isolated++;
-			next = list->items.next;
-			break;
-		case LRU_RETRY:
-			next = list->items.next;
-			break;
-		case LRU_ROTATE:
-			list_move_tail(item, &list->items);
-			break;
-		case LRU_SKIP:
-			break;
-		case LRU_STOP:
-		default:
-			over = true;
-			break;
+			node_grow(list, -1);
 		}
+		if (status == LRU_ROTATE)
+			list_move_tail(item, &list->items);
+		else if (status == LRU_REMOVED_RETRY || status == LRU_RETRY)
+			next = list->items.next;
+		else if (status != LRU_REMOVED)
+			break;
 	}
-	list_lru_unlock(list);
+	list_unlock(&list->lock);
 	return isolated;
 }
 
@@ -546,7 +635,7 @@ unsigned long list_lru_walk_one(struct list_lru *lru, int nid,
 {
 	struct list_lru_one *list;
 
-	if (!is_place(lru, nid, &memcg))
+	if (!is_place(lru, nid, memcg))
 		return 0;
 	list = find_list(lru, nid, memcg);
 	return list ? walk_list(list, isolate, arg, nr_to_walk) : 0;
@@ -557,15 +646,14 @@ unsigned long list_lru_walk_node(struct list_lru *lru, int nid,
 				 unsigned long *nr_to_walk)
 {
 	struct mem_cgroup *memcg = NULL;
-	unsigned long isolated;
+	unsigned long isolated = 0;
 
-	isolated = list_lru_walk_one(lru, nid, NULL, isolate, arg, nr_to_walk);
 	if (lru->index < 0)
-		return isolated;
-	while (*nr_to_walk && (memcg = memcg_next_all(lru->domain, memcg)))
-		if (memcg->parent)
-			isolated += list_lru_walk_one(lru, nid, memcg, isolate,
-						      arg, nr_to_walk);
+		return list_lru_walk_one(lru, nid, NULL, isolate, arg,
+					 nr_to_walk);
+	while (*nr_to_walk && (memcg = memcg_next_online(lru->domain, memcg)))
+		isolated += list_lru_walk_one(lru, nid, memcg, isolate, arg,
+					      nr_to_walk);
 	if (memcg)
 		memcg_put(memcg);
 	return isolated;

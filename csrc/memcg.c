@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The tree of memory cgroups; memcg_maps.c has what they know of shrinkers.
+ * The tree of memory cgroups.  memcg_maps.c has their bits and counters.
  *
- * Locks: memcg_lock makes creating, going offline and growing take turns, and is
- * held while memory is allocated.  tree_lock guards links and references, for
- * moments; walks take it between groups.  domain.h has their order.
+ * Locks: under memcg_lock groups are created, go offline and get larger maps, one
+ * at a time; it is held while memory is allocated.  tree_lock guards links and
+ * references and is held for a few instructions; walks take it between two groups.
+ * domain.h has their order.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -24,7 +25,8 @@ static void memcg_free(struct mem_cgroup *memcg)
 	free(memcg);
 }
 
-/* Called under tree_lock; the dead are chained by next_sibling. */
+/* Called under tree_lock.  A group without references drops one of its parent and
+ * goes to @dead, linked by next_sibling, for free_dead() after unlocking. */
 static void drop_ref(struct mem_cgroup *memcg, struct mem_cgroup **dead)
 {
 	while (memcg && --memcg->refs == 0) {
@@ -45,7 +47,7 @@ static void drop_ref(struct mem_cgroup *memcg, struct mem_cgroup **dead)
 	}
 }
 
-/* Under tree_lock: unlinks a removed group that nobody needs as a place. */
+/* Under tree_lock: unlinks a removed group, if no walk is at it or below it. */
 static void unlink_if_unused(struct mem_cgroup *memcg, struct mem_cgroup **dead)
 {
 	while (memcg->linked && memcg->removed && !memcg->pins &&
@@ -62,8 +64,7 @@ static void unlink_if_unused(struct mem_cgroup *memcg, struct mem_cgroup **dead)
 			parent->last_child = memcg->prev_sibling;
 		memcg->linked = false;
 		drop_ref(memcg, dead);
-		/* The parent may have waited for its last child.  It is linked,
-		 * and so still there, or it has been unlinked before. */
+		/* The parent may have stayed linked for this child alone. */
 		if (!parent->linked)
 			return;
 		memcg = parent;
@@ -100,9 +101,10 @@ void mem_cgroup_put(struct mem_cgroup *memcg)
 }
 
 /**
- * memcg_next_all - all groups, removed ones too, by id
+ * memcg_next_all - go through all groups in order of id, removed ones too
+ * @previous: what the last call returned; NULL: start
  *
- * Each is held until the next call; who ends early puts the last.
+ * Holds the group until the next call.  A caller that ends early calls memcg_put().
  */
 struct mem_cgroup *memcg_next_all(struct reclaim_domain *domain,
 				  struct mem_cgroup *previous)
@@ -112,6 +114,32 @@ struct mem_cgroup *memcg_next_all(struct reclaim_domain *domain,
 
 	pthread_mutex_lock(&domain->tree_lock);
 	next = previous ? previous->next_all : domain->first_memcg;
+	if (next)
+		next->refs++;
+	if (previous)
+		drop_ref(previous, &dead);
+	pthread_mutex_unlock(&domain->tree_lock);
+	free_dead(dead);
+	return next;
+}
+
+/**
+ * memcg_next_online - online groups by kmem_id, the root first
+ *
+ * Holds as memcg_next_all() does.
+ */
+struct mem_cgroup *memcg_next_online(struct reclaim_domain *domain,
+				     struct mem_cgroup *previous)
+{
+	struct mem_cgroup *dead = NULL;
+	struct mem_cgroup *next = NULL;
+	struct unit_table *online;
+	int id = previous ? previous->kmem_id + 1 : 0;
+
+	pthread_mutex_lock(&domain->tree_lock);
+	online = atomic_load(&domain->online);
+	for (; !next && id < online->capacity; id++)
+		next = table_get(&domain->online, id);
 	if (next)
 		next->refs++;
 	if (previous)
@@ -170,7 +198,27 @@ void mem_cgroup_unpin(struct mem_cgroup *memcg)
 
 /* --- life ---------------------------------------------------------------- */
 
-/* A group that is in no list yet; called under memcg_lock, or alone. */
+/* Under tree_lock. */
+static void set_online(struct mem_cgroup *memcg, struct mem_cgroup *entry)
+{
+	struct unit_table *online = atomic_load(&memcg->domain->online);
+
+	atomic_store_explicit(&online->unit[memcg->kmem_id], entry,
+			      memory_order_release);
+}
+
+/* Under memcg_lock, or alone.  Return: false where memory ran out. */
+static bool find_kmem_id(struct mem_cgroup *memcg)
+{
+	struct reclaim_domain *domain = memcg->domain;
+
+	while (table_get(&domain->online, domain->free_kmem_id))
+		domain->free_kmem_id++;
+	memcg->kmem_id = domain->free_kmem_id;
+	return table_reserve(&domain->online, memcg->kmem_id + 1);
+}
+
+/* A group that is not linked yet; called under memcg_lock, or for a new domain. */
 static struct mem_cgroup *memcg_alloc(struct reclaim_domain *domain,
 				      struct mem_cgroup *parent)
 {
@@ -184,7 +232,8 @@ static struct mem_cgroup *memcg_alloc(struct reclaim_domain *domain,
 	memcg->parent = parent;
 	memcg->id = domain->next_memcg_id;
 	atomic_init(&memcg->online, true);
-	if (!memcg_grow(memcg, atomic_load(&domain->nr_max))) {
+	if (!find_kmem_id(memcg) ||
+	    !memcg_grow(memcg, atomic_load(&domain->nr_max))) {
 		memcg_free(memcg);
 		return NULL;
 	}
@@ -198,7 +247,7 @@ static void link_memcg(struct mem_cgroup *memcg)
 	struct mem_cgroup *parent = memcg->parent;
 
 	pthread_mutex_lock(&domain->tree_lock);
-	memcg->refs = 2; /* The creator and the tree. */
+	memcg->refs = 2; /* The creator's and the tree's. */
 	memcg->linked = true;
 	memcg->prev_all = domain->last_memcg;
 	if (domain->last_memcg)
@@ -206,6 +255,7 @@ static void link_memcg(struct mem_cgroup *memcg)
 	else
 		domain->first_memcg = memcg;
 	domain->last_memcg = memcg;
+	set_online(memcg, memcg);
 	if (parent) {
 		parent->refs++;
 		memcg->prev_sibling = parent->last_child;
@@ -234,7 +284,7 @@ bool memcg_init(struct reclaim_domain *domain)
 }
 
 /**
- * memcg_destroy - release all groups of a domain that nobody uses any more
+ * memcg_destroy - release all groups of a domain that is released
  */
 void memcg_destroy(struct reclaim_domain *domain)
 {
@@ -246,6 +296,7 @@ void memcg_destroy(struct reclaim_domain *domain)
 	}
 	table_free(&domain->by_id, true);
 	table_free(&domain->lrus, false);
+	table_free(&domain->online, false);
 	free(domain->ids_used);
 }
 
@@ -266,7 +317,7 @@ int mem_cgroup_create(struct mem_cgroup *parent, struct mem_cgroup **memcg)
 		*memcg = memcg_alloc(domain, parent);
 		if (*memcg) {
 			link_memcg(*memcg);
-			/* Whoever has a group has its domain. */
+			/* The creator's reference holds the domain too. */
 			atomic_fetch_add(&domain->refs, 1);
 		} else {
 			error = -ENOMEM;
@@ -300,11 +351,16 @@ int mem_cgroup_offline(struct mem_cgroup *memcg)
 		error = -EBUSY;
 	else if (atomic_load(&memcg->online)) {
 		reparent_shrinker_deferred(memcg);
-		/* Who makes lists for the group looks at this under the lock:
-		 * all that it ever gets are there now. */
+		/* Lists are made under this lock, and only for groups that are
+		 * online: the group gets no more lists. */
 		pthread_mutex_lock(&domain->id_lock);
 		atomic_store(&memcg->online, false);
 		pthread_mutex_unlock(&domain->id_lock);
+		pthread_mutex_lock(&domain->tree_lock);
+		set_online(memcg, NULL);
+		pthread_mutex_unlock(&domain->tree_lock);
+		if (memcg->kmem_id < domain->free_kmem_id)
+			domain->free_kmem_id = memcg->kmem_id;
 		list_lru_reparent(memcg);
 	}
 	pthread_mutex_unlock(&domain->memcg_lock);
@@ -346,4 +402,9 @@ const volatile bool *mem_cgroup_online_flag(const struct mem_cgroup *memcg)
 uint64_t mem_cgroup_get_id(const struct mem_cgroup *memcg)
 {
 	return memcg->id;
+}
+
+int mem_cgroup_kmem_id(const struct mem_cgroup *memcg)
+{
+	return memcg->kmem_id;
 }

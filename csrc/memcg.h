@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Inside of a memory cgroup: what memcg.c, slab.c, registry.c and list_lru.c
- * share.
+ * The private structure of a memory cgroup, and the tables that memcg.c,
+ * memcg_maps.c, slab.c, registry.c and list_lru.c share.
  */
 #ifndef SHRINKER_MEMCG_PRIVATE_H
 #define SHRINKER_MEMCG_PRIVATE_H
@@ -11,9 +11,11 @@
 #include "domain.h"
 
 /**
- * struct shrinker_unit - bits and counters for MEMCG_UNIT_IDS shrinkers
+ * struct shrinker_unit - bits and counters of MEMCG_UNIT_IDS shrinkers
+ * @map: bit i: shrinker i of the unit may have objects of the group
+ * @nr_deferred: deferred objects
  *
- * Never moves, so that a walk may hold a counter while the maps grow.
+ * Never moves, so that a walk may use a counter while the maps grow.
  */
 struct shrinker_unit {
 	_Atomic(uint64_t) map;
@@ -21,9 +23,9 @@ struct shrinker_unit {
 };
 
 /**
- * struct unit_table - pointers to units
- * @smaller: the table that this one has replaced; a reader may be in it
- * @capacity: units that there is room for
+ * struct unit_table - pointers to units, or to other entries
+ * @smaller: the table that this one has replaced; readers may still use it
+ * @capacity: number of entries that it has room for
  */
 struct unit_table {
 	struct unit_table *smaller;
@@ -36,23 +38,25 @@ struct unit_table {
  * @domain: constant
  * @parent: constant, held; NULL: the root
  * @id: constant
- * @online: changes once, under id_lock
- * @removed: out of the tree for everybody who asks; stays linked while pinned
+ * @kmem_id: constant; the lowest number that no online group had when it was made
+ * @online: goes from true to false once, under id_lock
+ * @removed: walks over the tree skip it; it stays linked while it is pinned
  * @linked: in its parent's list of children
  * @first_child, @last_child, @next_sibling, @prev_sibling: the tree
  * @next_all, @prev_all: all groups of the domain that were not released, by id
- * @pins: walks that are at this group
- * @refs: the creator, the tree, each child
- * @lists: by index of the lru, what list_lru.c has for the group; written under
+ * @pins: walks over the tree that are at this group
+ * @refs: one each for the creator, the tree, each child and each memcg_next_all()
+ * @lists: struct list_lru_memcg by the lru's index (list_lru.c); written under
  *	id_lock
- * @units: per node, a table of struct shrinker_unit
+ * @units: for each node, a table of struct shrinker_unit
  *
- * The links, @removed, @linked, @pins and @refs are guarded by tree_lock.
+ * tree_lock guards the links, @removed, @linked, @pins and @refs.
  */
 struct mem_cgroup {
 	struct reclaim_domain *domain;
 	struct mem_cgroup *parent;
 	uint64_t id;
+	int kmem_id;
 	_Atomic(bool) online;
 	bool removed;
 	bool linked;
@@ -65,7 +69,11 @@ struct mem_cgroup {
 	_Atomic(struct unit_table *) units[];
 };
 
-/* The table's entry; NULL where it has no room for that index, or no entry. */
+/*
+ * The table's entry; NULL where there is none, or no room for that index.  Acquire
+ * order: the loads of table and entry come before any load through them, as their
+ * stores come after the initialisation (table_reserve(), table_set()).
+ */
 static inline void *table_get(_Atomic(struct unit_table *) *table, int index)
 {
 	struct unit_table *now = atomic_load_explicit(table, memory_order_acquire);
@@ -89,6 +97,8 @@ bool memcg_init(struct reclaim_domain *domain);
 void memcg_destroy(struct reclaim_domain *domain);
 struct mem_cgroup *memcg_next_all(struct reclaim_domain *domain,
 				  struct mem_cgroup *previous);
+struct mem_cgroup *memcg_next_online(struct reclaim_domain *domain,
+				     struct mem_cgroup *previous);
 void memcg_put(struct mem_cgroup *memcg);
 
 /* list_lru.c */
@@ -109,7 +119,11 @@ static inline _Atomic(int64_t) *memcg_deferred(struct mem_cgroup *memcg, int nid
 	return &memcg_unit(memcg, nid, id)->nr_deferred[id % MEMCG_UNIT_IDS];
 }
 
-/* Where registered shrinkers stand by id; as long as the domain, never moved. */
+/**
+ * struct id_unit - registered shrinkers by id
+ *
+ * Never moves, and lives as long as the domain.
+ */
 struct id_unit {
 	_Atomic(struct shrinker *) shrinker[MEMCG_UNIT_IDS];
 };

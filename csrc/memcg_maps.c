@@ -1,27 +1,29 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What memory cgroups know of shrinkers: bits, deferred counters, and the ids by
- * which they know them.
+ * What each memory cgroup has for each shrinker, by the shrinker's id: a bit and
+ * deferred objects.  And the ids.
  *
- * A map has room for ids below nr_max, a multiple of 64, in every group of the
- * domain.  When an id at nr_max is given out, all groups get another unit first;
- * only then is the new nr_max published.  So whoever has an id, or has read
- * nr_max, finds the unit in any group, and setting a bit cannot fail.
+ * The maps of all groups of a domain have room for ids below nr_max, a multiple of
+ * 64.  Before the id nr_max is given out, all groups get another unit; only then is
+ * the new nr_max stored.  So a thread that has an id, or has loaded nr_max, finds
+ * the unit in any group, and setting a bit cannot fail.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "memcg.h"
+#include "single_thread.h"
 
 /* --- tables ------------------------------------------------------------- */
 
 /**
  * table_reserve - make room for indices below @capacity
  *
- * Readers may be in the old table, so it stays until the end; it has the same
- * entries, and sizes double, so all old ones together are no larger than it.
+ * A larger table replaces the old one, which stays until table_free(), because
+ * readers may still use it.  Sizes double, so all old tables together take no more
+ * memory than the new one.
  *
- * Context: writers take turns by a lock of theirs.
+ * Context: the caller's lock keeps other writers out.
  * Return: false where memory ran out; nothing has changed then.
  */
 bool table_reserve(_Atomic(struct unit_table *) *table, int capacity)
@@ -47,8 +49,8 @@ bool table_reserve(_Atomic(struct unit_table *) *table, int capacity)
 }
 
 /**
- * table_free - release a table that nobody reads any more
- * @entries: free() what it points to as well
+ * table_free - release a table that has no readers any more
+ * @entries: free() its entries too
  */
 void table_free(_Atomic(struct unit_table *) *table, bool entries)
 {
@@ -71,7 +73,7 @@ static bool add_unit(_Atomic(struct unit_table *) *table, int index, size_t size
 	void *unit;
 
 	if (table_get(table, index))
-		return true; /* Left by an attempt that failed elsewhere. */
+		return true; /* From an attempt that ran out of memory later. */
 	if (!table_reserve(table, index + 1))
 		return false;
 	unit = calloc(1, size);
@@ -83,9 +85,9 @@ static bool add_unit(_Atomic(struct unit_table *) *table, int index, size_t size
 }
 
 /**
- * memcg_grow - units of one group for ids below @nr_max
+ * memcg_grow - give one group units for ids below @nr_max
  *
- * Return: false where memory ran out; what there is stays the group's.
+ * Return: false where memory ran out; units that were made stay.
  */
 bool memcg_grow(struct mem_cgroup *memcg, int nr_max)
 {
@@ -93,7 +95,7 @@ bool memcg_grow(struct mem_cgroup *memcg, int nr_max)
 	int nid, index;
 
 	for (nid = 0; nid < memcg->domain->nr_nodes; nid++) {
-		/* All at once: what is outgrown stays. */
+		/* At once: a table that is replaced stays allocated. */
 		if (units && !table_reserve(&memcg->units[nid], units))
 			return false;
 		for (index = 0; index < units; index++)
@@ -104,7 +106,7 @@ bool memcg_grow(struct mem_cgroup *memcg, int nr_max)
 	return true;
 }
 
-/* Room for 64 more ids in all groups; called under memcg_lock. */
+/* Gives all groups room for MEMCG_UNIT_IDS more ids; called under memcg_lock. */
 static bool grow(struct reclaim_domain *domain)
 {
 	int old_max = atomic_load(&domain->nr_max);
@@ -154,9 +156,9 @@ static bool take_lowest_id(struct reclaim_domain *domain, int *id)
 }
 
 /**
- * memcg_alloc_id - the lowest free id for a memcg-aware shrinker
+ * memcg_alloc_id - take the lowest free id for a memcg-aware shrinker
  *
- * Return: false where memory ran out; nothing that shows has changed then.
+ * Return: false where memory ran out; no id is taken then, and nr_max is the same.
  */
 bool memcg_alloc_id(struct reclaim_domain *domain, int *id)
 {
@@ -173,9 +175,9 @@ bool memcg_alloc_id(struct reclaim_domain *domain, int *id)
 }
 
 /**
- * memcg_release_id - let the id be used again
+ * memcg_release_id - give an id back
  *
- * Bits and counters stay; the next shrinker with this id inherits them.
+ * Bits and counters stay as they are for the next shrinker with this id.
  */
 void memcg_release_id(struct reclaim_domain *domain, int id)
 {
@@ -201,9 +203,10 @@ void set_shrinker_bit(struct mem_cgroup *memcg, int nid, int shrinker_id)
 {
 	struct shrinker_unit *unit = checked_unit(memcg, nid, shrinker_id);
 
-	/* Sequentially consistent, and so a full barrier before as well. */
+	/* Orders all that the caller has stored, such as the object that it added,
+	 * before the bit; pairs with clear_shrinker_bit() in slab.c. */
 	if (unit && memcg->parent)
-		atomic_fetch_or(&unit->map,
+		shared_set_bits(&unit->map,
 				UINT64_C(1) << (shrinker_id % MEMCG_UNIT_IDS));
 }
 
@@ -283,21 +286,19 @@ unsigned long mem_cgroup_memory(struct mem_cgroup *memcg)
 
 void reparent_shrinker_deferred(struct mem_cgroup *memcg)
 {
+	struct mem_cgroup *heir = memcg->parent ? memcg->parent : memcg;
 	int nr_max = mem_cgroup_nr_max(memcg);
 	int nid, id, i;
 
-	if (!memcg->parent)
-		return;
 	for (nid = 0; nid < memcg->domain->nr_nodes; nid++)
 		for (id = 0; id < nr_max; id += MEMCG_UNIT_IDS) {
 			struct shrinker_unit *from = memcg_unit(memcg, nid, id);
-			struct shrinker_unit *to =
-				memcg_unit(memcg->parent, nid, id);
+			struct shrinker_unit *to = memcg_unit(heir, nid, id);
 
 			for (i = 0; i < MEMCG_UNIT_IDS; i++) {
 				int64_t nr = atomic_load(&from->nr_deferred[i]);
 
-				/* Atomic arithmetic wraps. */
+				/* Atomic additions wrap. */
 				if (nr)
 					atomic_fetch_add(&to->nr_deferred[i],
 							 nr);

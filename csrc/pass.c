@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What few passes do: work deferred by node and group, trace events, counting
- * beside more walks than there are spare records, stalls.
+ * The parts of a pass that run seldom: deferred work by node and group, events,
+ * counters of walks without a spare record, stalls.
  */
 #include "memcg.h"
 #include "pass.h"
@@ -20,7 +20,7 @@ _Atomic(int64_t) *deferred_elsewhere(struct shrinker *shrinker,
 }
 
 __attribute__((cold)) void
-trace_start(const struct shrinker *shrinker, const struct shrink_control *sc,
+emit_start(const struct shrinker *shrinker, const struct shrink_control *sc,
 	    int64_t nr, int64_t freeable, uint64_t delta, int64_t total_scan,
 	    int priority)
 {
@@ -38,11 +38,11 @@ trace_start(const struct shrinker *shrinker, const struct shrink_control *sc,
 		.delta = delta,
 	};
 
-	trace_emit(shrinker->domain, &event);
+	event_emit(shrinker->domain, &event);
 }
 
 __attribute__((cold)) void
-trace_end(const struct shrinker *shrinker, const struct shrink_control *sc,
+emit_end(const struct shrinker *shrinker, const struct shrink_control *sc,
 	  int64_t nr, int64_t new_nr, int64_t total_scan, uint64_t freed)
 {
 	struct shrink_event event = {
@@ -57,7 +57,7 @@ trace_end(const struct shrinker *shrinker, const struct shrink_control *sc,
 		.new_nr = new_nr,
 	};
 
-	trace_emit(shrinker->domain, &event);
+	event_emit(shrinker->domain, &event);
 }
 
 void count_shared(struct shrinker *shrinker, uint64_t calls, uint64_t scanned,

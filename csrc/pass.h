@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One pass over one shrinker, step by step: docs/specification.md, "One pass".
+ * One pass over one shrinker, step by step (docs/specification.md, "One pass"):
  *
  *	count = count_objects()
  *	pass_wants_scans(), with the count
@@ -9,47 +9,50 @@
  *		pass_account(), with what scan_objects() returned
  *	pass_end_scans()
  *
- * Steps, because what makes the calls is not always the loop of slab.c: hosted.c.
- * Inline, because a pass with nothing to do costs about as much as one call.
+ * In steps, because two loops make the calls: that of slab.c, and a host's
+ * (hosted.c).  Inline: a pass with nothing to do is about as fast as one call.
  */
 #ifndef SHRINKER_PASS_H
 #define SHRINKER_PASS_H
 
 #include "counts.h"
 #include "scan.h"
+#include "single_thread.h"
 
 /**
- * struct pass - where a pass is
+ * struct pass - the state of one pass
  * @walk: holds @shrinker
  * @shrinker: whose callbacks are called
- * @sc: what they are told, and tell
+ * @sc: argument of the callbacks
  * @priority: of the walk
- * @freeable: what the shrinker counted
+ * @batch_size: objects in one scan call; read before the count
+ * @freeable: objects that the shrinker counted
  *
- * The rest is set by pass_begin_scans():
+ * pass_begin_scans() sets the rest:
  *
- * @counter: the shrinker's deferred work
- * @nr: deferred work that the pass has taken over
+ * @counter: the shrinker's deferred objects
+ * @nr: deferred objects that the pass has taken over
  * @delta: scan_delta() of the pass
  * @total_scan: scan_total() of the pass
- * @batch_size: objects in one scan call
- * @left: of @total_scan, not scanned yet
- * @calls: scan calls accounted so far
- * @freed: by them, modulo 2^64
- * @fruitless: those that have brought @left no nearer to an end
+ * @left: objects of @total_scan that are not scanned yet
+ * @least: the least @left with which it makes another call
+ * @calls: scan calls that were accounted
+ * @freed: objects that they freed, modulo 2^64
+ * @fruitless: those of @calls that made no progress
  */
 struct pass {
 	struct walker *walk;
 	struct shrinker *shrinker;
 	struct shrink_control *sc;
 	int priority;
+	int64_t batch_size;
 	int64_t freeable;
 	_Atomic(int64_t) *counter;
 	int64_t nr;
 	uint64_t delta;
 	int64_t total_scan;
-	int64_t batch_size;
 	int64_t left;
+	int64_t least;
 	uint64_t calls;
 	uint64_t freed;
 	unsigned long fruitless;
@@ -57,13 +60,13 @@ struct pass {
 
 #pragma GCC visibility push(hidden)
 
-/* pass.c: what happens seldom. */
+/* pass.c: what runs seldom. */
 _Atomic(int64_t) *deferred_elsewhere(struct shrinker *shrinker,
 				     const struct shrink_control *sc);
-void trace_start(const struct shrinker *shrinker,
+void emit_start(const struct shrinker *shrinker,
 		 const struct shrink_control *sc, int64_t nr, int64_t freeable,
 		 uint64_t delta, int64_t total_scan, int priority);
-void trace_end(const struct shrinker *shrinker, const struct shrink_control *sc,
+void emit_end(const struct shrinker *shrinker, const struct shrink_control *sc,
 	       int64_t nr, int64_t new_nr, int64_t total_scan, uint64_t freed);
 void count_shared(struct shrinker *shrinker, uint64_t calls, uint64_t scanned,
 		  uint64_t freed);
@@ -72,16 +75,18 @@ void count_stall(struct shrinker *shrinker);
 #pragma GCC visibility pop
 
 /*
- * Neither a host nor deferred work elsewhere: what most shrinkers are, and found
- * out by one look for all that a pass has to know about it.
+ * Whether a shrinker has no host, its deferred work is in @deferred_here, and its
+ * batch is read before the count.  Most shrinkers are plain.  One test of the flags
+ * answers all three questions.
  */
 static inline bool is_plain(const struct shrinker *shrinker)
 {
-	return likely(!(shrinker->flags & (SHRINKER_HOSTED | SHRINKER_NUMA_AWARE |
-					   SHRINKER_MEMCG_AWARE)));
+	return likely(!(shrinker->flags &
+			(SHRINKER_HOSTED | SHRINKER_NUMA_AWARE |
+			 SHRINKER_MEMCG_AWARE | RECLAIM_BATCH_BY_COUNT)));
 }
 
-/* The counter of work that passes of this shrinker put off, on this node. */
+/* The shrinker's deferred objects on this node and in this group. */
 static inline _Atomic(int64_t) *deferred_counter(struct shrinker *shrinker,
 						 const struct shrink_control *sc)
 {
@@ -89,39 +94,39 @@ static inline _Atomic(int64_t) *deferred_counter(struct shrinker *shrinker,
 				    deferred_elsewhere(shrinker, sc);
 }
 
-/* Exchange with 0; a counter that reads 0 needs no exchange. */
+/* Exchanges with 0; a counter that reads 0 needs no exchange. */
 static inline int64_t take_deferred(_Atomic(int64_t) *counter)
 {
 	if (!atomic_load_explicit(counter, memory_order_relaxed))
 		return 0;
-	return atomic_exchange(counter, 0);
+	return shared_exchange(counter, 0);
 }
 
 /*
- * The exchange with 0 and the addition of a pass that calls nothing between
- * them, in one: other walks may see the counter as it was and as it is after
- * both, and nobody can tell that there was no 0.
+ * take_deferred() and put_deferred() at once, for a pass that makes no scan call
+ * between them.  Other walks see the counter as it was before both or is after
+ * both, and never the 0 between, which they might have missed anyway.
  *
  * Return: false, and nothing has changed, where the counter is not @nr any more.
  */
 static inline bool swap_deferred(_Atomic(int64_t) *counter, int64_t nr,
 				 int64_t next)
 {
-	return next == nr || atomic_compare_exchange_strong(counter, &nr, next);
+	return next == nr || shared_replace(counter, nr, next);
 }
 
-/* Adds and returns the sum, with what other walks have added meanwhile. */
+/* Adds @next; returns the sum, which includes what other walks added meanwhile. */
 static inline int64_t put_deferred(_Atomic(int64_t) *counter, int64_t next)
 {
 	if (!next)
 		return atomic_load_explicit(counter, memory_order_relaxed);
-	return wrap_add(atomic_fetch_add(counter, next), next);
+	return shared_add(counter, next);
 }
 
 /*
- * Only one walk at a time has a record, and what it leaves in the record's
- * counters is there for the next one, by the release and acquire of the record.
- * So it needs no atomic addition.
+ * Only one walk at a time has a record, so its counters need no atomic addition.
+ * The next walk sees them: the record is claimed with acquire order
+ * (walker_claim()) after it was given back with release order (walk_end()).
  */
 static inline void count_pass(struct walker *walk, struct shrinker *shrinker,
 			      uint64_t calls, uint64_t scanned, uint64_t freed)
@@ -147,26 +152,28 @@ static inline void count_pass(struct walker *walk, struct shrinker *shrinker,
 	}
 }
 
-static inline bool is_traced(const struct walker *walk)
+static inline bool wants_events(const struct walker *walk)
 {
-	return unlikely(atomic_load_explicit(&walk->domain->trace,
+	return unlikely(atomic_load_explicit(&walk->domain->event_sink,
 					     memory_order_relaxed));
 }
 
 /**
- * pass_wants_scans - the shrinker has counted
- * @counter: its deferred work
- * @count: what it said
- * @ret: what the pass returns, where it is over
+ * pass_wants_scans - go on after the count
+ * @counter: the shrinker's deferred objects
+ * @batch_size: scan_batch_size() of the shrinker, from before the count
+ * @count: what count_objects() returned
+ * @ret: receives what the pass returns, where it is over
  *
- * A pass which scans nothing, and that nobody traces, is done with here.
+ * Finishes a pass that scans nothing and whose events are not wanted.
  *
  * Return: false where the pass is over.
  */
 static inline __attribute__((always_inline)) bool
 pass_wants_scans(struct walker *walk,
 		 struct shrinker *shrinker, _Atomic(int64_t) *counter,
-		 int priority, uint64_t count, unsigned long *ret)
+		 int priority, int64_t batch_size, uint64_t count,
+		 unsigned long *ret)
 {
 	int64_t freeable, nr;
 	uint64_t delta;
@@ -182,8 +189,8 @@ pass_wants_scans(struct walker *walk,
 
 	nr = atomic_load_explicit(counter, memory_order_relaxed);
 	if (unlikely(scan_wanted(scan_total(nr, delta, freeable, priority),
-				 scan_batch_size(shrinker->batch), freeable) ||
-		     is_traced(walk) ||
+				 batch_size, freeable) ||
+		     wants_events(walk) ||
 		     !swap_deferred(counter, nr,
 				    scan_deferred(nr, delta, 0, freeable))))
 		return true;
@@ -193,11 +200,10 @@ pass_wants_scans(struct walker *walk,
 
 /**
  * pass_begin_scans - take the deferred work over
- * @pass: filled in up to @freeable, and otherwise 0
+ * @pass: filled in up to @freeable; the rest is 0
  *
- * What was worked out to find out that there is something to scan is worked out
- * again: to keep it would take registers from passes that find out that there is
- * not.
+ * Computes delta and total_scan again.  If pass_wants_scans() kept them for this,
+ * passes that scan nothing would be slower.
  */
 static inline void pass_begin_scans(struct pass *pass)
 {
@@ -205,32 +211,31 @@ static inline void pass_begin_scans(struct pass *pass)
 
 	pass->counter = deferred_counter(shrinker, pass->sc);
 	pass->delta = scan_delta(pass->freeable, pass->priority, shrinker->seeks);
-	pass->batch_size = scan_batch_size(shrinker->batch);
 	pass->nr = take_deferred(pass->counter);
 	pass->total_scan = scan_total(pass->nr, pass->delta, pass->freeable,
 				      pass->priority);
 	pass->left = pass->total_scan;
-	/* No address of the pass, so that it can stay in registers. */
-	if (is_traced(pass->walk))
-		trace_start(shrinker, pass->sc, pass->nr, pass->freeable,
+	pass->least = scan_least(pass->batch_size, pass->freeable);
+	/* The fields, not a pointer to the pass: so the pass can stay in registers. */
+	if (wants_events(pass->walk))
+		emit_start(shrinker, pass->sc, pass->nr, pass->freeable,
 			    pass->delta, pass->total_scan, pass->priority);
 }
 
 /**
- * pass_wants_call - look whether there is a scan call to make
+ * pass_wants_call - check whether there is a scan call to make
  *
- * Return: true, with @sc ready for it.
+ * Return: true where there is; @sc is ready for it then.
  */
 static inline bool pass_wants_call(struct pass *pass)
 {
 	struct shrink_control *sc = pass->sc;
 
-	/* No further callback of a shrinker that was freed by one of its own. */
-	if (!scan_wanted(pass->left, pass->batch_size, pass->freeable) ||
-	    unlikely(is_unlinked(pass->shrinker)))
+	/* A callback may have freed its own shrinker: it gets no further call. */
+	if (pass->left < pass->least || unlikely(is_unlinked(pass->shrinker)))
 		return false;
-	/* min_signed(), as a branch, so that a call need not wait for what the
-	 * one before it says. */
+	/* min_signed() as a branch, which the processor predicts: the call need not
+	 * wait for the result of the one before it. */
 	sc->nr_to_scan = (unsigned long)pass->batch_size;
 	if (unlikely(pass->left < pass->batch_size))
 		sc->nr_to_scan = (unsigned long)pass->left;
@@ -239,10 +244,10 @@ static inline bool pass_wants_call(struct pass *pass)
 }
 
 /**
- * pass_account - a scan call is over
- * @ret: what it returned
+ * pass_account - account a scan call
+ * @ret: what scan_objects() returned
  *
- * Return: false where that ends the pass.
+ * Return: false where the pass ends with this call.
  */
 static inline bool pass_account(struct pass *pass, unsigned long ret)
 {
@@ -254,17 +259,17 @@ static inline bool pass_account(struct pass *pass, unsigned long ret)
 	pass->freed += ret;
 	pass->left = wrap_sub(before, (int64_t)pass->sc->nr_scanned);
 
-	/* A kernel would go on for ever with some callbacks. */
-	if (unlikely(before <= 0 || pass->left >= before) &&
-	    ++pass->fruitless == pass->walk->domain->stall_limit) {
-		count_stall(pass->shrinker);
-		return false;
-	}
-	return true;
+	/* Without a limit, as in a kernel, some callbacks keep a pass for ever. */
+	if (likely(before > 0) && likely(pass->left < before))
+		return true;
+	if (++pass->fruitless != pass->walk->domain->stall_limit)
+		return true;
+	count_stall(pass->shrinker);
+	return false;
 }
 
 /**
- * pass_end_scans - put the work off that is left
+ * pass_end_scans - defer the work that is left
  */
 static inline void pass_end_scans(struct pass *pass)
 {
@@ -273,8 +278,8 @@ static inline void pass_end_scans(struct pass *pass)
 				      scan_deferred(pass->nr, pass->delta,
 						    scanned, pass->freeable));
 
-	if (is_traced(pass->walk))
-		trace_end(pass->shrinker, pass->sc, pass->nr, new_nr, pass->left,
+	if (wants_events(pass->walk))
+		emit_end(pass->shrinker, pass->sc, pass->nr, new_nr, pass->left,
 			  pass->freed);
 	count_pass(pass->walk, pass->shrinker, pass->calls, (uint64_t)scanned,
 		   pass->freed);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What asks for walks: the priority ladder and drop_slab().
+ * What makes walks: the priority ladder and drop_slab().
  */
 #include <string.h>
 
@@ -8,8 +8,9 @@
 #include "walk.h"
 
 /*
- * The groups below @root in turn, parents first; without memory cgroups there is
- * one turn, with NULL.  Groups come and go meanwhile; the one at hand stays.
+ * Goes to the next group of the tree under @root, parents first.  Without memory
+ * cgroups there is one turn, with NULL.  Other groups may come and go meanwhile;
+ * the current one stays (mem_cgroup_next()).
  */
 static bool next_group(struct mem_cgroup *root, struct mem_cgroup **memcg,
 		       bool *begun)
@@ -23,7 +24,7 @@ static bool next_group(struct mem_cgroup *root, struct mem_cgroup **memcg,
 	return *memcg;
 }
 
-/* Each group under the target, on each node asked for; -1 stands for all. */
+/* The target and each group below it, on node @nid; -1: on all nodes. */
 static unsigned long walk_groups(struct walker *walk, gfp_t gfp_mask, int nid,
 				 struct mem_cgroup *target, int priority)
 {
@@ -41,7 +42,7 @@ static unsigned long walk_groups(struct walker *walk, gfp_t gfp_mask, int nid,
 	return freed;
 }
 
-/* Each node, and on it each group: the order of drop_slab(). */
+/* On each node, each group: the order of drop_slab(). */
 static unsigned long walk_nodes(struct walker *walk)
 {
 	unsigned long freed = 0;
@@ -67,8 +68,8 @@ unsigned long reclaim_drop_slab(struct reclaim_domain *domain)
 
 	if (!walk)
 		return 0;
-	/* What a round must free to be worth another doubles from round to
-	 * round, so that caches which refill themselves end this as well. */
+	/* The number of objects that a round has to free doubles from round to
+	 * round, so that this ends with caches that refill themselves too. */
 	do {
 		freed = walk_nodes(walk);
 		total += freed;

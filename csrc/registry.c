@@ -2,8 +2,8 @@
 /*
  * The registry: shrinkers in the order of their registration, and their life.
  *
- * Registering appends under a lock that no callback and no waiting thread
- * holds; walks read the list without it.
+ * Registering appends under registry_lock, which is never held during a callback or
+ * a wait for one.  Walks read the list without a lock (holding.c).
  */
 #define _GNU_SOURCE 1
 
@@ -15,14 +15,86 @@
 #include "holding.h"
 #include "memcg.h"
 
+/* --- debugfs ids ---------------------------------------------------------- */
+
+/*
+ * Makes room for the id of one more shrinker, so that registering allocates
+ * nothing.  Return: false where memory ran out.
+ */
+static bool reserve_debugfs_id(struct reclaim_domain *domain)
+{
+	uint64_t *ids = NULL, *unused = NULL;
+	size_t words = 0;
+	bool enough;
+
+	pthread_mutex_lock(&domain->registry_lock);
+	while (!(enough = domain->nr_shrinkers < 64 * domain->debugfs_words)) {
+		if (words > domain->debugfs_words) {
+			if (domain->debugfs_words)
+				memcpy(ids, domain->debugfs_ids,
+				       domain->debugfs_words * sizeof(*ids));
+			unused = domain->debugfs_ids;
+			domain->debugfs_ids = ids;
+			domain->debugfs_words = words;
+			ids = NULL;
+			continue;
+		}
+		words = domain->debugfs_words ? 2 * domain->debugfs_words : 1;
+		pthread_mutex_unlock(&domain->registry_lock);
+		free(ids);
+		ids = calloc(words, sizeof(*ids));
+		pthread_mutex_lock(&domain->registry_lock);
+		if (!ids)
+			break;
+	}
+	domain->nr_shrinkers += enough;
+	pthread_mutex_unlock(&domain->registry_lock);
+	free(ids);
+	free(unused);
+	return enough;
+}
+
+static void unreserve_debugfs_id(struct reclaim_domain *domain)
+{
+	pthread_mutex_lock(&domain->registry_lock);
+	domain->nr_shrinkers--;
+	pthread_mutex_unlock(&domain->registry_lock);
+}
+
+/* Under registry_lock: the lowest id that no registered shrinker has. */
+static uint64_t take_debugfs_id(struct reclaim_domain *domain)
+{
+	size_t word = domain->full_debugfs_words;
+	int bit;
+
+	while (!~domain->debugfs_ids[word])
+		word++;
+	domain->full_debugfs_words = word;
+	bit = __builtin_ctzll(~domain->debugfs_ids[word]);
+	domain->debugfs_ids[word] |= UINT64_C(1) << bit;
+	return 64 * word + (unsigned int)bit;
+}
+
+/* Under registry_lock. */
+static void release_debugfs_id(struct reclaim_domain *domain, uint64_t id)
+{
+	size_t word = id / 64;
+
+	domain->debugfs_ids[word] &= ~(UINT64_C(1) << id % 64);
+	if (word < domain->full_debugfs_words)
+		domain->full_debugfs_words = word;
+}
+
+/* --- life ----------------------------------------------------------------- */
+
 struct shrinker *reclaim_shrinker_alloc(struct reclaim_domain *domain,
 					unsigned int flags, const char *name)
 {
 	struct shrinker *shrinker;
 	int nid;
 
-	/* A shrinker of its own cache lines: walks on other shrinkers are not
-	 * slowed by its counters, and dying_bit() spreads. */
+	/* On cache lines of its own, so that writing its counters does not slow
+	 * walks at other shrinkers. */
 	shrinker = aligned_alloc(CACHE_LINE, sizeof(*shrinker));
 	if (!shrinker)
 		return NULL;
@@ -41,8 +113,10 @@ struct shrinker *reclaim_shrinker_alloc(struct reclaim_domain *domain,
 	shrinker->id = -1;
 	atomic_init(&shrinker->next, shrinker);
 
-	if (!counts_alloc(domain, shrinker))
+	if (!reserve_debugfs_id(domain))
 		goto free_name;
+	if (!counts_alloc(domain, shrinker))
+		goto unreserve;
 
 	shrinker->nr_deferred = &shrinker->deferred_here;
 	if (flags & SHRINKER_MEMCG_AWARE) {
@@ -64,6 +138,8 @@ struct shrinker *reclaim_shrinker_alloc(struct reclaim_domain *domain,
 
 release_counts:
 	counts_release(domain, shrinker);
+unreserve:
+	unreserve_debugfs_id(domain);
 free_name:
 	free(shrinker->name);
 free_shrinker:
@@ -72,7 +148,7 @@ free_shrinker:
 }
 
 /**
- * release_shrinker - the end of a shrinker that nobody can reach any more
+ * release_shrinker - release a shrinker that cannot be reached any more
  */
 void release_shrinker(struct shrinker *shrinker)
 {
@@ -80,10 +156,11 @@ void release_shrinker(struct shrinker *shrinker)
 
 	if (shrinker->nr_deferred != &shrinker->deferred_here)
 		free(shrinker->nr_deferred);
-	/* One that was registered gave its id up when it was buried. */
+	/* A registered shrinker gave its id back in end_dying(). */
 	if (shrinker->id >= 0 && !(shrinker->flags & SHRINKER_REGISTERED))
 		memcg_release_id(domain, shrinker->id);
 	counts_release(domain, shrinker);
+	unreserve_debugfs_id(domain);
 	free(shrinker->name);
 	free(shrinker);
 	domain_put(domain);
@@ -96,19 +173,21 @@ void shrinker_register(struct shrinker *shrinker)
 	if ((shrinker->flags & (SHRINKER_ALLOCATED | SHRINKER_REGISTERED)) !=
 	    SHRINKER_ALLOCATED) {
 		fprintf(stderr,
-			"shrinker: register needs an allocated shrinker that was not registered before\n");
+			"shrinker: shrinker_register() did nothing: it needs a shrinker from "
+			"shrinker_alloc() that was not registered before\n");
 		return;
 	}
 	pthread_mutex_lock(&domain->registry_lock);
 	shrinker->flags |= SHRINKER_REGISTERED;
 	shrinker->seq = ++domain->seq;
-	shrinker->debugfs_id = domain->nr_registered++;
+	shrinker->debugfs_id = take_debugfs_id(domain);
 	shrinker->prev = domain->last;
 	shrinker->linked = true;
 	shrinker->settled = false;
 	atomic_store(&shrinker->refs, 1);
 	atomic_store(&shrinker->next, NULL);
-	/* What the owner has filled in is seen by whoever sees the link. */
+	/* Ordered after all that the owner has filled in: a walk that sees the
+	 * link sees that too. */
 	atomic_store(domain->last ? &domain->last->next : &domain->first,
 		     shrinker);
 	domain->last = shrinker;
@@ -137,6 +216,7 @@ static void unlink_shrinker(struct reclaim_domain *domain,
 		atomic_store(&shrinker->next, shrinker);
 		if (shrinker->id >= 0)
 			atomic_store(shrinker_by_id(domain, shrinker->id), NULL);
+		release_debugfs_id(domain, shrinker->debugfs_id);
 		start_dying(domain, shrinker);
 		atomic_fetch_sub(&shrinker->refs, 1);
 	}
@@ -146,7 +226,7 @@ static void unlink_shrinker(struct reclaim_domain *domain,
 bool shrinker_unregister(struct shrinker *shrinker, bool wait)
 {
 	unlink_shrinker(shrinker->domain, shrinker);
-	/* A thread that is in a callback may be what we would wait for. */
+	/* Inside a callback, what it waits for may wait for this thread. */
 	return finish_dying(shrinker->domain, shrinker, wait && !current_walk);
 }
 
@@ -184,10 +264,10 @@ void shrinker_put(struct shrinker *shrinker)
 {
 	struct reclaim_domain *domain = shrinker->domain;
 
-	/* Not to be looked into any more once the reference is gone. */
+	/* Without the reference the shrinker must not be dereferenced any more. */
 	if (atomic_fetch_sub(&shrinker->refs, 1) == 1 &&
 	    may_be_dying(domain, shrinker))
-		left_dying(domain, shrinker);
+		dying_let_go(domain, shrinker);
 }
 
 int64_t shrinker_nr_deferred(struct shrinker *shrinker, int nid,
@@ -261,6 +341,11 @@ void shrinker_set_host(struct shrinker *shrinker, const struct reclaim_host *hos
 void shrinker_set_label(struct shrinker *shrinker, uint32_t label)
 {
 	shrinker->label = label;
+}
+
+uint64_t shrinker_order(const struct shrinker *shrinker)
+{
+	return shrinker->seq;
 }
 
 uint64_t shrinker_debugfs_id(const struct shrinker *shrinker)

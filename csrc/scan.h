@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The arithmetic of one pass over one shrinker, and nothing else: no memory
- * but the caller's, no callback, no lock.  docs/specification.md, "One pass",
- * is the text; each function below is one of its steps, so that the steps can
- * be tested, proved and replayed one by one.
+ * The arithmetic of one pass over one shrinker: pure functions, without memory,
+ * callbacks or locks.  Each function is one step of docs/specification.md, "One
+ * pass", so that each step can be tested, proved and replayed.
  *
- * Everything is 64 bits wide and wraps.  Signed wrap-around is undefined in C,
- * so sums, differences and products are done on uint64_t and converted back;
- * a conversion of an out-of-range value to int64_t and the right shift of a
- * negative number are implementation-defined, and gcc and clang both define
- * them as two's complement and sign-extending.
+ * All numbers have 64 bits and wrap.  Signed wrap-around is undefined in C, so
+ * sums, differences and products are computed as uint64_t and converted back.  The
+ * conversion of a number out of range to int64_t, and the right shift of a negative
+ * number, are implementation-defined: gcc and clang define them as two's complement
+ * and as sign-extending.
  *
- * Inline, because a pass with nothing to do costs about as much as one call.
+ * Inline: a pass with nothing to do is about as fast as one call.
  */
 #ifndef SHRINKER_SCAN_H
 #define SHRINKER_SCAN_H
@@ -46,11 +45,11 @@ static inline int64_t min_signed(int64_t a, int64_t b)
 }
 
 /**
- * scan_delta - how much a pass adds to the deferred work
+ * scan_delta - objects that a pass adds to the deferred ones
  * @freeable: objects that the shrinker counted, as a signed number
- * @priority: 0 (all of the cache) to 63; each step up halves the work
- * @seeks: cost of recreating an object; converted to unsigned 32 bits, so a
- *	negative one is a huge divisor
+ * @priority: 0 to 63; each step up halves the count from which delta is computed
+ * @seeks: cost of recreating an object; converted to unsigned 32 bits, so that a
+ *	negative number is a huge divisor
  *
  * Return: objects, modulo 2^64.
  */
@@ -58,22 +57,23 @@ static inline uint64_t scan_delta(int64_t freeable, int priority, int seeks)
 {
 	uint64_t quadruple;
 
-	/* Cheap to recreate: half of the cache, whatever the priority. */
+	/* Cheap to recreate: half of the cache, at any priority. */
 	if (seeks == 0)
 		return (uint64_t)(freeable / 2);
 
-	/* The product has wrapped already when it is divided. */
+	/* The product wraps before it is divided, as in a kernel. */
 	quadruple = (uint64_t)(freeable >> priority) * 4;
 
-	/* A 64-bit division costs more than the rest of the pass. */
+	/* The compiler turns a division by a constant into a shift.  Any other division
+	 * takes longer than the rest of the pass. */
 	if (seeks == DEFAULT_SEEKS)
 		return quadruple / DEFAULT_SEEKS;
 	return quadruple / (uint32_t)seeks;
 }
 
 /**
- * scan_total - how many objects a pass wants to scan
- * @nr: deferred work that the pass has taken over
+ * scan_total - objects that a pass wants to scan
+ * @nr: deferred objects that the pass has taken over
  * @delta: scan_delta() of the pass
  *
  * Return: objects; signed, negative where the sums have wrapped.
@@ -88,7 +88,7 @@ static inline int64_t scan_total(int64_t nr, uint64_t delta, int64_t freeable,
 
 /**
  * scan_batch_size - objects in one scan call
- * @batch: the shrinker's own batch; 0 stands for SHRINK_BATCH
+ * @batch: the shrinker's own batch; 0 means SHRINK_BATCH
  */
 static inline int64_t scan_batch_size(long batch)
 {
@@ -96,18 +96,26 @@ static inline int64_t scan_batch_size(long batch)
 }
 
 /**
- * scan_wanted - whether the pass calls scan_objects() (once more)
+ * scan_least - least number of objects left with which a pass makes another call
+ */
+static inline int64_t scan_least(int64_t batch_size, int64_t freeable)
+{
+	return min_signed(batch_size, freeable);
+}
+
+/**
+ * scan_wanted - whether the pass makes another scan call
  * @total_scan: objects left to scan
  */
 static inline bool scan_wanted(int64_t total_scan, int64_t batch_size,
 			       int64_t freeable)
 {
-	return total_scan >= batch_size || total_scan >= freeable;
+	return total_scan >= scan_least(batch_size, freeable);
 }
 
 /**
- * scan_deferred - the work that a pass leaves for later ones
- * @nr: deferred work that the pass has taken over
+ * scan_deferred - objects that a pass leaves for later passes
+ * @nr: deferred objects that the pass has taken over
  * @scanned: sum of nr_scanned over its scan calls
  *
  * Return: objects to add to the deferred counter; negative only where

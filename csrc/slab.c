@@ -1,21 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Walks: a pass over each shrinker, and what asks for one.
+ * Walks: a pass over each shrinker.
+ *
+ * The core calls the callbacks of native shrinkers (pass_from_here()).  Where the
+ * callbacks need a host, such as Python, the host calls them (hosted.c).
  */
 #include "hosted.h"
 #include "memcg.h"
 #include "pass.h"
 #include "walk.h"
 
-/* Not inline: it wants all registers for itself. */
+/* Not inline, so that passes that scan nothing need not save registers for it. */
 static __attribute__((noinline)) unsigned long
 pass_with_scans(struct walker *walk, struct shrink_control *sc,
-		struct shrinker *shrinker, int priority, int64_t freeable)
+		struct shrinker *shrinker, int priority, int64_t batch_size,
+		int64_t freeable)
 {
 	struct pass pass = { .walk = walk,
 			     .shrinker = shrinker,
 			     .sc = sc,
 			     .priority = priority,
+			     .batch_size = batch_size,
 			     .freeable = freeable };
 
 	pass_begin_scans(&pass);
@@ -26,18 +31,38 @@ pass_with_scans(struct walker *walk, struct shrink_control *sc,
 	return pass.freed;
 }
 
-/* One pass whose calls are made here. */
+/* One pass whose callbacks are called from here. */
 static inline __attribute__((always_inline)) unsigned long
 pass_from_here(struct walker *walk, struct shrink_control *sc,
 	       struct shrinker *shrinker, _Atomic(int64_t) *counter, int priority)
 {
+	/* A count that sets the batch sets it for the next pass, but see
+	 * pass_by_count(). */
+	long batch = shrinker->batch;
 	uint64_t count = shrinker->count_objects(shrinker, sc);
 	unsigned long ret;
 
-	if (pass_wants_scans(walk, shrinker, counter, priority, count, &ret))
+	if (pass_wants_scans(walk, shrinker, counter, priority,
+			     scan_batch_size(batch), count, &ret))
 		ret = pass_with_scans(walk, sc, shrinker, priority,
-				      (int64_t)count);
+				      scan_batch_size(batch), (int64_t)count);
 	return ret;
+}
+
+/* One pass whose count sets the batch, or runs outside the host of the scans. */
+static unsigned long pass_by_count(struct walker *walk, struct shrink_control *sc,
+				   struct shrinker *shrinker, int priority)
+{
+	uint64_t count = shrinker->count_objects(shrinker, sc);
+	int64_t batch_size = scan_batch_size(shrinker->batch);
+	unsigned long ret;
+
+	if (!pass_wants_scans(walk, shrinker, deferred_counter(shrinker, sc),
+			      priority, batch_size, count, &ret))
+		return ret;
+	walk_change_host(walk, host_of(shrinker));
+	return pass_with_scans(walk, sc, shrinker, priority, batch_size,
+			       (int64_t)count);
 }
 
 static __attribute__((noinline)) unsigned long
@@ -46,6 +71,8 @@ special_pass(struct walker *walk, struct shrink_control *sc,
 {
 	if (runs_passes(shrinker))
 		return hosted_pass(walk, sc, shrinker, priority);
+	if (shrinker->flags & (RECLAIM_BATCH_BY_COUNT | RECLAIM_COUNT_OUTSIDE_HOST))
+		return pass_by_count(walk, sc, shrinker, priority);
 	return pass_from_here(walk, sc, shrinker, deferred_counter(shrinker, sc),
 			      priority);
 }
@@ -56,8 +83,8 @@ special_pass(struct walker *walk, struct shrink_control *sc,
  * @sc: gfp_mask, nid and memcg filled in
  * @priority: valid
  *
- * Return: objects freed, modulo 2^64; where the count was 0 or SHRINK_EMPTY,
- * that, and no deferred work was touched.
+ * Return: objects freed, modulo 2^64.  A count of 0 or SHRINK_EMPTY is returned as
+ * it is, and the deferred work stays as it was.
  */
 unsigned long do_shrink_slab(struct walker *walk, struct shrink_control *sc,
 			     struct shrinker *shrinker, int priority)
@@ -69,11 +96,11 @@ unsigned long do_shrink_slab(struct walker *walk, struct shrink_control *sc,
 }
 
 /*
- * Passes over a shrinker that is not plain, or that a walk inside a host comes to,
- * and over those behind it to which the host has taken the walk.
- * @fresh: what each pass begins with
+ * Passes of a walk that is inside a host, or at a shrinker that is not plain: over
+ * @shrinker, and over the ones after it to which the host takes the walk.
+ * @fresh: shrink_control that each pass begins with
  *
- * Return: false where the walk is at its end.
+ * Return: false where the walk is over.
  */
 static __attribute__((noinline)) bool
 special_passes(struct walker *walk, const struct shrink_control *fresh,
@@ -83,7 +110,7 @@ special_passes(struct walker *walk, const struct shrink_control *fresh,
 		struct shrink_control sc = *fresh;
 		struct shrinker *next = NULL;
 
-		walk_change_host(walk, host_of(shrinker));
+		walk_change_host(walk, host_of_count(shrinker));
 		if (runs_passes(shrinker)) {
 			if (!hosted_passes(walk, &sc, shrinker, priority, freed,
 					   &next))
@@ -129,7 +156,7 @@ static unsigned long walk_all(struct walker *walk, gfp_t gfp_mask, int nid,
 	return freed;
 }
 
-/* The lowest id from @id up whose bit is set now; -1 where there is none. */
+/* The lowest id that is @id or more and whose bit is set now; -1: none. */
 static int next_bit(struct mem_cgroup *memcg, int nid, int id)
 {
 	for (;;) {
@@ -150,7 +177,8 @@ static int next_bit(struct mem_cgroup *memcg, int nid, int id)
 
 static void clear_shrinker_bit(struct mem_cgroup *memcg, int nid, int id)
 {
-	/* Sequentially consistent, and so a full barrier behind as well. */
+	/* Orders the clearing before the loads of the count that follows; pairs
+	 * with set_shrinker_bit(), which comes after the addition of an object. */
 	atomic_fetch_and(&memcg_unit(memcg, nid, id)->map,
 			 ~(UINT64_C(1) << (id % MEMCG_UNIT_IDS)));
 }
@@ -179,25 +207,26 @@ walk_memcg(struct walker *walk, gfp_t gfp_mask, int nid,
 		shrinker = walk_to_link(walk, shrinker_by_id(domain, id));
 		if (!shrinker) {
 			clear_shrinker_bit(memcg, nid, id);
-			/* One that came meanwhile may have set it for itself. */
+			/* The id's next shrinker may have been registered
+			 * meanwhile, and the bit may have been set for it. */
 			if (atomic_load(shrinker_by_id(domain, id)))
 				set_shrinker_bit(memcg, nid, id);
 			continue;
 		}
 		if (!domain->kmem && !(shrinker->flags & SHRINKER_NONSLAB))
 			continue;
-		walk_change_host(walk, host_of(shrinker));
+		walk_change_host(walk, host_of_count(shrinker));
 		ret = do_shrink_slab(walk, &sc, shrinker, priority);
 		if (ret == SHRINK_EMPTY) {
-			/* That count stopped the walk or freed its shrinker:
-			 * none comes after it.  The next walk clears the bit. */
+			/* The count stopped the walk or freed its shrinker, so
+			 * no second one follows.  The next walk clears the bit. */
 			if (unlikely(walk->stop || is_unlinked(shrinker)))
 				continue;
 			clear_shrinker_bit(memcg, nid, id);
 			/*
-			 * Who adds an object sets the bit afterwards.  If that
-			 * came before our clearing, the object is there for
-			 * this second look, and the bit comes back.
+			 * Code that adds an object sets the bit afterwards.  If it
+			 * set the bit before it was cleared here, this second
+			 * pass sees the object, and the bit is set again.
 			 */
 			ret = do_shrink_slab(walk, &sc, shrinker, priority);
 			if (ret == SHRINK_EMPTY)
@@ -212,9 +241,9 @@ walk_memcg(struct walker *walk, gfp_t gfp_mask, int nid,
 }
 
 /**
- * walk_slab - one walk on behalf of a group
- * @walk: the thread's walk; stands before the first shrinker again afterwards
- * @memcg: of the walk's domain, kept there by the caller; NULL: the root
+ * walk_slab - one walk for a group
+ * @walk: the thread's walk; before the first shrinker, also afterwards
+ * @memcg: of the walk's domain, held by the caller; NULL: the root
  *
  * Return: objects freed, modulo 2^64.
  */
@@ -250,7 +279,7 @@ unsigned long reclaim_shrink_slab(struct reclaim_domain *domain, gfp_t gfp_mask,
 static bool call_once(struct shrinker *shrinker, struct shrink_control *sc,
 		      unsigned long (*callback)(struct shrinker *shrinker,
 						struct shrink_control *sc),
-		      unsigned long *ret)
+		      const struct reclaim_host *host, unsigned long *ret)
 {
 	struct walker *walk;
 	bool found;
@@ -258,14 +287,17 @@ static bool call_once(struct shrinker *shrinker, struct shrink_control *sc,
 	if (!nid_is_valid(shrinker->domain, sc->nid) ||
 	    (sc->memcg && sc->memcg->domain != shrinker->domain))
 		return false;
-	if (!sc->memcg)
+	/* As in debugfs; in a walk the callbacks of all shrinkers see the group. */
+	if (shrinker->id < 0)
+		sc->memcg = NULL;
+	else if (!sc->memcg)
 		sc->memcg = shrinker->domain->root;
 	walk = walk_begin(shrinker->domain);
 	if (!walk)
 		return false;
 	found = walk_to(walk, shrinker);
 	if (found) {
-		walk_change_host(walk, host_of(shrinker));
+		walk_change_host(walk, host);
 		*ret = callback(shrinker, sc);
 	}
 	walk_end(walk);
@@ -276,12 +308,14 @@ bool shrinker_count_objects(struct shrinker *shrinker, struct shrink_control *sc
 			    unsigned long *count)
 {
 	sc->nr_to_scan = sc->nr_scanned = 0;
-	return call_once(shrinker, sc, shrinker->count_objects, count);
+	return call_once(shrinker, sc, shrinker->count_objects,
+			 host_of_count(shrinker), count);
 }
 
 bool shrinker_scan_objects(struct shrinker *shrinker, struct shrink_control *sc,
 			   unsigned long *freed)
 {
 	sc->nr_scanned = sc->nr_to_scan;
-	return call_once(shrinker, sc, shrinker->scan_objects, freed);
+	return call_once(shrinker, sc, shrinker->scan_objects, host_of(shrinker),
+			 freed);
 }

@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Walks: going from shrinker to shrinker, and in and out of the runtimes that
- * host their callbacks.  holding.c has the protocol; its steps are named here.
+ * Walks: going from shrinker to shrinker, and in and out of the hosts of their
+ * callbacks.  The steps are those of holding.c.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "walk.h"
 
-/* Found without a call, although this is part of a shared object. */
-__attribute__((tls_model("initial-exec"))) _Thread_local struct walker *current_walk;
+WALK_TLS struct walker *current_walk;
 
 /**
- * walker_init - make a record
+ * walker_init - initialise a record
  */
 void walker_init(struct walker *walk, struct reclaim_domain *domain)
 {
@@ -21,9 +20,9 @@ void walker_init(struct walker *walk, struct reclaim_domain *domain)
 }
 
 /**
- * walker_publish - let searches for holds find the record, for ever
+ * walker_publish - let searches of the slots find the record, as long as the domain
  *
- * Behind the spare ones, which are looked at first.
+ * It is linked behind the spare records, which are tried first.
  */
 void walker_publish(struct walker *walk)
 {
@@ -38,7 +37,7 @@ void walker_publish(struct walker *walk)
 /**
  * walker_claim_another - claim a record when the first one is busy
  *
- * Return: NULL where more walks run than ever before and memory ran out.
+ * Return: NULL where all records are busy and memory ran out.
  */
 struct walker *walker_claim_another(struct reclaim_domain *domain)
 {
@@ -57,7 +56,7 @@ struct walker *walker_claim_another(struct reclaim_domain *domain)
 }
 
 /**
- * walk_leave_host - be outside the host that the walk is inside
+ * walk_leave_host - leave the host that the walk is inside
  */
 void walk_leave_host(struct walker *walk)
 {
@@ -70,8 +69,8 @@ void walk_leave_host(struct walker *walk)
 /**
  * walk_unlink - end a walk that is not the thread's innermost one
  *
- * A callback in which another walk began was left by what is not a return, and that
- * walk goes on: greenlets.
+ * Greenlets: a callback of this walk began another walk, and control came back here
+ * without a return from that callback.  The other walk goes on later.
  */
 void walk_unlink(const struct walker *walk)
 {
@@ -84,19 +83,19 @@ void walk_unlink(const struct walker *walk)
 }
 
 /**
- * walk_let_dying_go - step 5 for what may be dying
+ * walk_dying_let_go - the end of step 5, for a shrinker that may be dying
  */
-void walk_let_dying_go(struct walker *walk, const struct shrinker *shrinker)
+void walk_dying_let_go(struct walker *walk, const struct shrinker *shrinker)
 {
-	/* A courtesy: nobody waits for a host with dying_lock in hand, but others
-	 * may be waiting for the host meanwhile. */
+	/* Not needed against deadlocks: no thread waits for a host while it holds
+	 * dying_lock.  But others need not wait for the host while this waits. */
 	if (walk->host && !walk->runs)
 		walk_leave_host(walk);
-	left_dying(walk->domain, shrinker);
+	dying_let_go(walk->domain, shrinker);
 }
 
 /**
- * walk_step - walk_next() where anything may have happened
+ * walk_step - walk_next() for all cases, also when the registry changes meanwhile
  */
 struct shrinker *walk_step(struct walker *walk)
 {
@@ -113,8 +112,8 @@ struct shrinker *walk_step(struct walker *walk)
 			return NULL;
 		}
 		if (next == at) {
-			/* Unlinked under us: from the head, past what has been
-			 * visited; perhaps while we were going past it. */
+			/* The walk's place was unlinked: start again from the
+			 * head and skip what was visited. */
 			if (walk->seq < at->seq)
 				walk->seq = at->seq;
 			walk_leave(walk);
@@ -134,11 +133,12 @@ struct shrinker *walk_step(struct walker *walk)
 }
 
 /**
- * walk_to_link - go to the shrinker that a place outside the list points to
- * @link: emptied before what it points to is freed
+ * walk_to_link - go to the shrinker that a pointer outside the registry points to
+ * @link: set to NULL before the shrinker is freed
  *
- * Return: a shrinker that is held until the walk goes on; NULL where the place
- * is empty.
+ * Steps 2 and 3, where step 3 loads @link.
+ *
+ * Return: a shrinker that is held until the walk goes on; NULL where @link is NULL.
  */
 struct shrinker *walk_to_link(struct walker *walk,
 			      _Atomic(struct shrinker *) *link)
@@ -162,10 +162,9 @@ struct shrinker *walk_to_link(struct walker *walk,
 /**
  * walk_to - go to one shrinker whose memory the caller keeps valid
  *
- * Steps 2 and 3; what is looked at again is whether it says of itself that it is
- * unlinked.
+ * Steps 2 and 3, where step 3 loads the shrinker's own next.
  *
- * Return: false where it is not registered (any more).
+ * Return: false where the shrinker is not registered, or not any more.
  */
 bool walk_to(struct walker *walk, struct shrinker *shrinker)
 {
@@ -182,9 +181,9 @@ bool walk_to(struct walker *walk, struct shrinker *shrinker)
 }
 
 /**
- * walk_change_host - be inside the host of the next pass
- * @host: NULL where the pass has none; a walk may stay inside its host then,
- *	as long as the host says so
+ * walk_change_host - go into the host of the next pass
+ * @host: NULL where the pass has none: the walk then stays inside its host as long
+ *	as may_stay() says so
  */
 void walk_change_host(struct walker *walk, const struct reclaim_host *host)
 {

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The part of a walk that every shrinker, or every walk, goes through; what
- * happens seldom is in walk.c.  holding.c has the protocol; its steps are named
- * here.
+ * The part of a walk that runs for every shrinker or every walk.  walk.c has what
+ * runs seldom.  The steps are those of holding.c.
  */
 #ifndef SHRINKER_WALK_H
 #define SHRINKER_WALK_H
 
 #include "holding.h"
 
-/* A look first: the record may be busy, and to write is dear. */
+/* Loads first: an exchange takes the cache line from a walk that uses the
+ * record. */
 static inline bool walker_claim(struct walker *walk)
 {
 	return !atomic_load_explicit(&walk->busy, memory_order_relaxed) &&
@@ -20,7 +20,7 @@ static inline bool walker_claim(struct walker *walk)
 /**
  * walk_begin - claim a record and make it the thread's innermost walk
  *
- * Return: NULL where more walks run than ever before and memory ran out.
+ * Return: NULL where all records are busy and memory ran out.
  */
 static inline struct walker *walk_begin(struct reclaim_domain *domain)
 {
@@ -39,10 +39,9 @@ static inline struct walker *walk_begin(struct reclaim_domain *domain)
 /**
  * reclaim_begin - walk_begin(), unless the thread is reclaiming already
  *
- * Reclaim frees memory and may allocate some for that; it is never entered a
- * second time from there, in whichever domain.
+ * Callbacks may allocate memory.  That must begin no other reclaim in any domain.
  *
- * Return: NULL where the thread is in a callback, or no record could be had.
+ * Return: NULL where the thread is in a callback, or as walk_begin().
  */
 static inline struct walker *reclaim_begin(struct reclaim_domain *domain)
 {
@@ -59,7 +58,7 @@ static inline void let_go(struct walker *walk, _Atomic(struct shrinker *) *slot,
 {
 	hold(walk->domain, slot, NULL);
 	if (may_be_dying(walk->domain, shrinker))
-		walk_let_dying_go(walk, shrinker);
+		walk_dying_let_go(walk, shrinker);
 }
 
 /* Lets go of the shrinker that the walk is at. */
@@ -74,7 +73,7 @@ static inline void walk_leave(struct walker *walk)
 }
 
 /**
- * walk_rewind - stand before the first shrinker again
+ * walk_rewind - go back to before the first shrinker
  */
 static inline void walk_rewind(struct walker *walk)
 {
@@ -98,8 +97,8 @@ static inline void walk_end(struct walker *walk)
 	atomic_store_explicit(&walk->busy, false, memory_order_release);
 }
 
-/* A list of thousands is not in the nearest cache; the next pass is fetched
- * while this one runs.  The address is only looked at, never followed. */
+/* Thousands of shrinkers do not fit the first-level cache: the next one is fetched
+ * while this one's pass runs.  It may be gone; a prefetch never faults. */
 static inline void prefetch_after(struct shrinker *shrinker)
 {
 	__builtin_prefetch(atomic_load_explicit(&shrinker->next,
@@ -107,9 +106,7 @@ static inline void prefetch_after(struct shrinker *shrinker)
 }
 
 /**
- * walk_next - go to the next shrinker in order of registration
- *
- * Steps 1 to 5.  The shrinker that the walk was at is let go.
+ * walk_next - go to the next shrinker in order of registration: steps 1 to 5
  *
  * Return: a shrinker that is held until the walk goes on; NULL at the end.
  */
@@ -125,7 +122,7 @@ static inline struct shrinker *walk_next(struct walker *walk)
 		walk_leave(walk);
 		return NULL;
 	}
-	/* Our place was unlinked under us, now or earlier. */
+	/* The walk's place was unlinked, now or earlier. */
 	if (unlikely(next == at || walk->seq))
 		return walk_step(walk);
 	hold(domain, slot, next);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The bytes of one input as a script: whoever has something to decide takes the
- * next one.  Behind the end there are zeros, and every script ends.
+ * The bytes of one input as a script: each decision takes the next byte.  After the
+ * last byte all decisions get 0.
  */
 #ifndef FUZZ_BYTES_H
 #define FUZZ_BYTES_H
@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Stays under NDEBUG; abort() is what libFuzzer takes for a finding. */
+/* Works with NDEBUG too.  libFuzzer reports abort() as a finding. */
 #define EXPECT(condition)                                                      \
 	do {                                                                   \
 		if (!(condition)) {                                            \
@@ -62,7 +62,7 @@ static inline uint64_t take_word(struct bytes *bytes)
 	return word;
 }
 
-/* A number near one that matters: small, a power of two, an end of the range. */
+/* A number near an interesting one: small, a power of two, an end of the range. */
 static inline uint64_t take_number(struct bytes *bytes)
 {
 	unsigned int how = take(bytes);

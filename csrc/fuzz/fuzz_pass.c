@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One pass against pass_model.h: first on raw numbers, without a guard, then the
- * passes of a walk over a registered shrinker, with one, that hand their counter
- * on.  Callbacks answer what the bytes say.
+ * Passes against pass_model.h: first one pass on raw numbers, without a stall
+ * limit, then walks over a registered shrinker, with a stall limit and with the
+ * deferred objects of the walks before.  The input decides what callbacks return.
  */
 #include <errno.h>
 #include <string.h>
 
 #include <shrinker/domain.h>
 #include <shrinker/one_pass.h>
-#include <shrinker/trace.h>
+#include <shrinker/events.h>
 
 #include "bytes.h"
 #include "pass_model.h"
@@ -17,7 +17,7 @@
 #define MAX_CALLS 3000
 #define SIZES 8
 
-/* What the callbacks and the model share. */
+/* The state that the callbacks and the model share. */
 static struct {
 	struct bytes bytes;
 	struct pass_model pass;
@@ -40,7 +40,7 @@ static unsigned long answer(unsigned long nr_to_scan, unsigned long *nr_scanned)
 	EXPECT(script.begun && !script.stop && pass_wants(&script.pass));
 	EXPECT_EQ(nr_to_scan, pass_asks(&script.pass));
 	EXPECT_EQ(*nr_scanned, nr_to_scan);
-	/* Any number, or one near what was asked for. */
+	/* Any number, or one near @nr_to_scan. */
 	if (how & 1)
 		returned = how & 4 ? nr_to_scan + take(&script.bytes) - 128 :
 				     take_number(&script.bytes);
@@ -66,7 +66,7 @@ static unsigned long scan_raw(void *arg, unsigned long nr_to_scan,
 	return answer(nr_to_scan, nr_scanned);
 }
 
-/* The callback that one_pass_run() has of its own frees what it is asked for. */
+/* The default callback of one_pass_run() frees @nr_to_scan objects. */
 static void run_model_alone(uint64_t max_calls)
 {
 	while (pass_wants(&script.pass) && script.asked < max_calls) {
@@ -151,7 +151,7 @@ static unsigned long scan_walked(struct shrinker *shrinker,
 	EXPECT(shrinker->private_data == &script);
 	returned = answer(sc->nr_to_scan, &sc->nr_scanned);
 	if (take(&script.bytes) == 255) {
-		/* As if it had answered SHRINK_STOP: nothing counts. */
+		/* As if it had returned SHRINK_STOP: the call does not count. */
 		reclaim_stop_walk();
 		script.stop = true;
 		script.pass = before;

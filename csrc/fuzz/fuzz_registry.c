@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The whole registry, driven by a stream of operations, against the model of
- * registry_world.h.  The same operations come from inside callbacks, as the bytes
- * say: freeing whoever is being walked, ending groups under a walk, and so on.
+ * The whole registry against the model of registry_world.h.  The input decides
+ * which operations run, also inside callbacks: free the shrinker that a walk is at,
+ * remove groups during a walk, and so on.
  */
 #include "registry_world.h"
 
@@ -10,15 +10,15 @@ struct world world;
 
 typedef void (*operation)(struct machine *machine);
 
-/* What is done more often stands here more often. */
+/* Frequent operations are here several times. */
 static const operation operations[] = {
 	op_alloc, op_alloc,	  op_crowd,   op_register,  op_free,
 	op_free,  op_reference,	  op_once,    op_walk,	    op_walk,
 	op_walk,  op_ladder,	  op_ladder,  op_drop,	    op_group_create,
 	op_bits,  op_group_create, op_bits,   op_group_end, op_group_end,
 	op_lru,	  op_group_put,	  op_lru,     op_add,	    op_add,
-	op_add,	  op_del,	  op_list_walk, op_list_walk, op_trace,
-	op_trace, op_machine,
+	op_add,	  op_del,	  op_list_walk, op_list_walk, op_events,
+	op_events, op_machine,
 };
 
 #define OPERATIONS (int)(sizeof(operations) / sizeof(operations[0]))
@@ -34,7 +34,7 @@ static void run_one(void)
 		op_machine(machine);
 }
 
-/* Some operations inside a callback. */
+/* Runs at most @most operations, inside a callback. */
 void run_some(unsigned int most)
 {
 	if (world.depth == DEPTH)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * "One pass" of docs/specification.md a second time, from its text alone and not
- * from scan.h: 128-bit numbers that cannot overflow, and i64() wherever the text
- * says that something wraps.  A step for each moment at which a callback runs, so
- * that a fuzz target can go along with the library.
+ * A second implementation of docs/specification.md, "One pass", written from that
+ * text and not from scan.h: with 128-bit numbers that cannot overflow, and i64()
+ * wherever the text says that a number wraps.  One function for each part between
+ * two callbacks, so that a fuzz target can follow the library step by step.
  */
 #ifndef FUZZ_PASS_MODEL_H
 #define FUZZ_PASS_MODEL_H
@@ -31,14 +31,14 @@ static inline uint64_t u64(wide value)
 }
 
 /**
- * struct pass_model - a pass under way
- * @freeable, @nr, @delta, @goal: of the start event
- * @left: total_scan of the specification
+ * struct pass_model - the state of one pass
+ * @freeable, @nr, @delta, @goal: numbers of the start event; @goal is total_scan
+ * @left: objects that are not scanned yet
  * @batch: objects in one call
  * @scanned, @freed: sums, not wrapped
- * @calls: accounted ones
- * @fruitless, @stall_limit, @stalled: the stall guard; 0 is off
- * @stopped: the callback has answered SHRINK_STOP
+ * @calls: calls that were accounted
+ * @fruitless, @stall_limit, @stalled: the stall limit; 0: none
+ * @stopped: the callback has returned SHRINK_STOP
  */
 struct pass_model {
 	wide freeable, nr, delta, goal;
@@ -61,7 +61,7 @@ static inline struct pass_model pass_begin(uint64_t count, int64_t nr, int prior
 	wide share = 1, divisor = (uint32_t)seeks, cap = i64(2 * pass.freeable);
 	int i;
 
-	/* Toward minus infinity, as a shift that keeps the sign. */
+	/* Rounds toward minus infinity, as a shift that keeps the sign. */
 	for (i = 0; i < priority; i++)
 		share *= 2;
 	if (divisor == 0)
@@ -85,13 +85,13 @@ static inline bool pass_wants(const struct pass_model *pass)
 	       (pass->left >= pass->batch || pass->left >= pass->freeable);
 }
 
-/* What the next call is asked for. */
+/* nr_to_scan of the next call. */
 static inline uint64_t pass_asks(const struct pass_model *pass)
 {
 	return u64(pass->left < pass->batch ? pass->left : pass->batch);
 }
 
-/* What the call has said. */
+/* Accounts a call. */
 static inline void pass_account(struct pass_model *pass, uint64_t returned,
 				uint64_t nr_scanned)
 {
@@ -110,7 +110,7 @@ static inline void pass_account(struct pass_model *pass, uint64_t returned,
 			pass->stalled = true;
 }
 
-/* Step 7: what is added to the counter. */
+/* Step 7: objects that are added to the counter. */
 static inline int64_t pass_defers(const struct pass_model *pass)
 {
 	wide next = i64(pass->nr + pass->delta - pass->scanned);
@@ -121,7 +121,7 @@ static inline int64_t pass_defers(const struct pass_model *pass)
 	return i64(next < cap ? next : cap);
 }
 
-/* Objects freed, as the end event has them: the low 32 bits. */
+/* Objects freed, as in the end event: the low 32 bits. */
 static inline int pass_retval(const struct pass_model *pass)
 {
 	return (int)(u64(pass->freed) << 32 >> 32);

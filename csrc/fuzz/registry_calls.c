@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The calls of registry_world.h that walk, and what they return.
+ * The functions of registry_world.h that walk, and what they return.
  */
 #include "registry_world.h"
 
@@ -27,7 +27,8 @@ static bool may_stay(uintptr_t *state)
 	return world.top->may_stay = take(&world.script) & 1;
 }
 
-/* The model knows nothing of it: a pass is the same whoever makes its calls. */
+/* The model does not see this: a pass is the same if the host calls the
+ * callbacks. */
 static void run(uintptr_t *state, struct shrinker *shrinker,
 		struct shrink_control *sc, struct reclaim_calls *calls)
 {
@@ -63,7 +64,7 @@ static void push(struct frame *frame)
 		frame->machine->group[frame->target].named++;
 }
 
-/* Nothing may have been left out. */
+/* The model must be at its end too. */
 static void pop(struct frame *frame)
 {
 	EXPECT(world.top == frame && !frame->inside);
@@ -89,8 +90,10 @@ static bool priority_is_right(int priority)
 	return priority >= 0 && priority <= SHRINK_MAX_PRIORITY;
 }
 
-/* The other machine's group is none of ours. */
-static bool stranger(struct machine *machine, struct mem_cgroup **memcg)
+/* Sometimes replaces *@memcg by a group of the other machine, which must be
+ * refused. */
+static bool take_foreign_group(struct machine *machine,
+			       struct mem_cgroup **memcg)
 {
 	struct machine *other = &world.machine[machine == world.machine];
 
@@ -105,8 +108,9 @@ void op_walk(struct machine *machine)
 	int group = pick_group(machine), nid = take_nid(machine);
 	struct mem_cgroup *memcg = memcg_of(machine, group);
 	int priority = take_priority();
-	bool valid = !stranger(machine, &memcg) && priority_is_right(priority) &&
-		     nid >= 0 && nid < machine->nr_nodes;
+	bool valid = !take_foreign_group(machine, &memcg) &&
+		     priority_is_right(priority) && nid >= 0 &&
+		     nid < machine->nr_nodes;
 	struct frame frame;
 	unsigned long freed;
 
@@ -145,7 +149,7 @@ void op_ladder(struct machine *machine)
 	request.nid = take(&world.script) & 1 ? take_nid(machine) : -1;
 	request.priority = take_priority();
 	request.nr_to_reclaim = take_number(&world.script);
-	valid = !stranger(machine, &request.memcg) &&
+	valid = !take_foreign_group(machine, &request.memcg) &&
 		priority_is_right(request.priority) &&
 		request.nid < machine->nr_nodes;
 	if (!machine->held)
@@ -192,7 +196,7 @@ void op_drop(struct machine *machine)
 	EXPECT_EQ(freed, frame.freed);
 }
 
-/* One callback outside any pass, inside others or not. */
+/* One callback outside any pass; it may be inside other callbacks. */
 void op_once(struct machine *machine)
 {
 	struct owner *owner = pick_owner(machine);
@@ -208,14 +212,16 @@ void op_once(struct machine *machine)
 
 	if (!owner || !shrinker_is_ours(owner) || !machine->held)
 		return;
-	valid = !stranger(machine, &sc.memcg) && nid >= 0 &&
+	valid = !take_foreign_group(machine, &sc.memcg) && nid >= 0 &&
 		nid < machine->nr_nodes && owner->state == REGISTERED;
 	begin(&frame, machine, count ? COUNT_ONCE : SCAN_ONCE);
 	frame.gfp_mask = sc.gfp_mask;
 	frame.nid = nid;
 	frame.wanted = sc.nr_to_scan;
 	frame.target = group;
-	if (group >= 0)
+	if (owner->id < 0)
+		frame.group = -1;
+	else if (group >= 0)
 		frame.group = group;
 	frame.at = owner;
 	owner->holds++;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Memory cgroups of registry_world.h: the tree, and the bits of shrinkers.
+ * Memory cgroups of registry_world.h: the tree, and the shrinkers' bits.
  */
 #include "registry_world.h"
 
@@ -18,12 +18,27 @@ static bool has_child(const struct machine *machine, int group, bool online)
 	return false;
 }
 
-/* The group itself or the ancestor that has what is named with it. */
+/* The group, or the nearest ancestor that is online, which has the group's
+ * items. */
 int online_place(struct machine *machine, int group)
 {
 	while (group > 0 && !machine->group[group].online)
 		group = machine->group[group].parent;
 	return group;
+}
+
+static int lowest_kmem_id(const struct machine *machine)
+{
+	int id = 1, i = 1;
+
+	while (i < machine->nr_groups)
+		if (machine->group[i].online && machine->group[i].kmem_id == id) {
+			id++;
+			i = 1;
+		} else {
+			i++;
+		}
+	return id;
 }
 
 void op_group_create(struct machine *machine)
@@ -45,8 +60,10 @@ void op_group_create(struct machine *machine)
 	memset(group, 0, sizeof(*group));
 	group->memcg = memcg;
 	group->parent = parent;
+	group->kmem_id = lowest_kmem_id(machine);
 	group->held = group->online = true;
 	machine->nr_groups++;
+	EXPECT_EQ(mem_cgroup_kmem_id(memcg), group->kmem_id);
 	EXPECT_EQ(mem_cgroup_get_id(memcg), machine->nr_groups);
 	EXPECT(mem_cgroup_is_online(memcg));
 }
@@ -54,7 +71,7 @@ void op_group_create(struct machine *machine)
 static void add_deferred(struct machine *machine, int group)
 {
 	struct group *from = &machine->group[group];
-	struct group *to = &machine->group[from->parent];
+	struct group *to = group ? &machine->group[from->parent] : from;
 	int nid, id;
 
 	for (nid = 0; nid < machine->nr_nodes; nid++)
@@ -89,8 +106,7 @@ void op_group_end(struct machine *machine)
 		return;
 	if (how == 0) {
 		reparent_shrinker_deferred(group->memcg);
-		if (index)
-			add_deferred(machine, index);
+		add_deferred(machine, index);
 		return;
 	}
 	if (how < 3)
@@ -107,7 +123,7 @@ void op_group_put(struct machine *machine)
 {
 	int index = pick_group(machine);
 
-	/* The root is the domain's. */
+	/* The domain holds the root. */
 	if (index <= 0 || machine->group[index].named)
 		return;
 	machine->group[index].held = false;

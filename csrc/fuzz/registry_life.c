@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Shrinkers and domains of registry_world.h: their life.
+ * Making and freeing the shrinkers and domains of registry_world.h.
  */
 #include "registry_world.h"
 
 /* --- picking -------------------------------------------------------------- */
 
-/* One of the owners in use, counted from the first; NULL where there is none. */
+/* An owner that is in use; NULL: there is none. */
 struct owner *pick_owner(struct machine *machine)
 {
 	int from = take_below(&world.script, OWNERS), i;
@@ -20,13 +20,13 @@ struct owner *pick_owner(struct machine *machine)
 	return NULL;
 }
 
-/* Its memory is ours to look at. */
+/* Whether the shrinker's memory may be accessed. */
 bool shrinker_is_ours(const struct owner *owner)
 {
 	return owner->state != VACANT && owner->state != FREED;
 }
 
-/* A group that calls may be made with; -1 stands for NULL. */
+/* A group that may be passed to functions; -1 means NULL. */
 int pick_group(struct machine *machine)
 {
 	int group = take_below(&world.script, machine->nr_groups + 1) - 1;
@@ -39,7 +39,7 @@ struct mem_cgroup *memcg_of(struct machine *machine, int group)
 	return group < 0 ? NULL : machine->group[group].memcg;
 }
 
-/* Mostly there. */
+/* Mostly a valid node. */
 int take_nid(struct machine *machine)
 {
 	unsigned int byte = take(&world.script);
@@ -63,8 +63,8 @@ static int lowest_free_id(struct machine *machine)
 	return id;
 }
 
-/* The shrinker is out of every walk's hands. */
-static void bury(struct owner *owner)
+/* No walk holds the shrinker any more. */
+static void end_dying(struct owner *owner)
 {
 	owner->dying = false;
 	if (owner->id >= 0)
@@ -78,12 +78,12 @@ static bool is_held(const struct owner *owner)
 	return owner->holds || owner->refs;
 }
 
-/* A walk goes on. */
+/* A walk goes on from the shrinker. */
 void leave_owner(struct owner *owner)
 {
 	owner->holds--;
 	if (owner->dying && !is_held(owner))
-		bury(owner);
+		end_dying(owner);
 }
 
 static void alloc_one(struct machine *machine, struct owner *owner)
@@ -124,12 +124,30 @@ static struct owner *vacancy(struct machine *machine)
 	return NULL;
 }
 
+static uint64_t lowest_free_debugfs_id(const struct machine *machine)
+{
+	uint64_t id = 0;
+	int i = 0;
+
+	while (i < OWNERS)
+		if (machine->owner[i].state == REGISTERED &&
+		    machine->owner[i].debugfs_id == id) {
+			id++;
+			i = 0;
+		} else {
+			i++;
+		}
+	return id;
+}
+
 static void register_one(struct owner *owner)
 {
+	owner->debugfs_id = lowest_free_debugfs_id(owner->machine);
 	shrinker_register(owner->shrinker);
 	owner->state = REGISTERED;
-	EXPECT_EQ(shrinker_debugfs_id(owner->shrinker), owner->machine->seq);
+	EXPECT_EQ(shrinker_debugfs_id(owner->shrinker), owner->debugfs_id);
 	owner->seq = ++owner->machine->seq;
+	EXPECT_EQ(shrinker_order(owner->shrinker), owner->seq);
 }
 
 void op_alloc(struct machine *machine)
@@ -178,10 +196,10 @@ static void unlink_owner(struct owner *owner)
 	owner->state = UNREGISTERED;
 	owner->dying = true;
 	if (!is_held(owner))
-		bury(owner);
+		end_dying(owner);
 }
 
-/* Waits only where nothing has to be waited for: there is one thread. */
+/* There is one thread, so it waits only where the wait ends at once. */
 void op_free(struct machine *machine)
 {
 	struct owner *owner = pick_owner(machine);
@@ -194,7 +212,6 @@ void op_free(struct machine *machine)
 	shrinker = owner->shrinker;
 	never_registered = owner->state == ALLOCATED;
 	if (how & 1) {
-		/* Outside callbacks the wait ends at once. */
 		bool wait = how & 2 && !owner->refs;
 
 		unlink_owner(owner);
@@ -219,14 +236,14 @@ void op_reference(struct machine *machine)
 {
 	struct owner *owner = pick_owner(machine);
 
-	/* Who puts keeps the domain. */
+	/* The caller of shrinker_put() has to hold the domain. */
 	if (!owner || !machine->held)
 		return;
 	if (owner->refs && take(&world.script) & 1) {
 		shrinker_put(owner->shrinker);
 		owner->refs--;
 		if (owner->dying && !is_held(owner))
-			bury(owner);
+			end_dying(owner);
 	} else if (shrinker_is_ours(owner)) {
 		bool got = shrinker_try_get(owner->shrinker);
 
@@ -260,7 +277,7 @@ static void machine_create(struct machine *machine)
 	EXPECT_EQ(!machine->memcgs, !reclaim_domain_root(machine->domain));
 }
 
-/* The end, in the order that the bytes say. */
+/* Frees all, and puts the domain first or last. */
 void free_machine(struct machine *machine)
 {
 	bool early = take(&world.script) & 1;
@@ -283,7 +300,7 @@ void free_machine(struct machine *machine)
 	memset(machine, 0, sizeof(*machine));
 }
 
-/* Outside callbacks: a domain goes, while others have things in it, or comes. */
+/* Makes a domain, or, outside callbacks, frees one. */
 void op_machine(struct machine *machine)
 {
 	int i;

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * list_lru of registry_world.h.  The model of a list is the order of its items;
- * where a walk goes next is worked out at each of its callbacks.
+ * each callback of a walk checks that the walk has come to the right item.
  */
 #include "registry_world.h"
 
 #define NO_ITEM (-1)
 
 /**
- * struct list_walk - a walk under way
- * @next: item that is asked about next on the list at hand
- * @all_groups, @all_nodes: how far it goes
- * @moved: where items go that are not only isolated
+ * struct list_walk - a running walk
+ * @next: the next item on the current list
+ * @all_groups, @all_nodes: it walks the lists of all groups, of all nodes
+ * @moved: receives items of list_lru_isolate_move()
  */
 struct list_walk {
 	struct lru *lru;
@@ -26,6 +26,18 @@ struct list_walk {
 static void append(struct lru *lru, int nid, int group, int item)
 {
 	lru->order[nid][group][lru->length[nid][group]++] = item;
+}
+
+/* All items of one group before those of another. */
+static void splice(struct lru *lru, int nid, int from, int to)
+{
+	int *added = lru->order[nid][from], *nr_added = &lru->length[nid][from];
+	int *order = lru->order[nid][to], *length = &lru->length[nid][to];
+
+	memmove(order + *nr_added, order, (size_t)*length * sizeof(*order));
+	memcpy(order, added, (size_t)*nr_added * sizeof(*order));
+	*length += *nr_added;
+	*nr_added = 0;
 }
 
 static int behind(const struct lru *lru, int nid, int group, int item)
@@ -52,7 +64,7 @@ static bool take_off_list(struct lru *lru, int nid, int group, int item)
 	return false;
 }
 
-/* Wherever it has gone: its group's list, or that of one above. */
+/* From its group's list, or from that of the ancestor to which it was moved. */
 static bool take_off(struct item *item, int index)
 {
 	struct lru *lru = item->lru;
@@ -71,7 +83,7 @@ static bool take_off(struct item *item, int index)
 void splice_lists(struct machine *machine, int group)
 {
 	int parent = machine->group[group].parent;
-	int i, nid, n;
+	int i, nid;
 
 	for (i = 0; i < LRUS; i++)
 		for (nid = 0; nid < machine->nr_nodes; nid++) {
@@ -79,15 +91,12 @@ void splice_lists(struct machine *machine, int group)
 
 			if (!lru->there || !lru->length[nid][group])
 				continue;
-			for (n = 0; n < lru->length[nid][group]; n++)
-				append(lru, nid, parent,
-				       lru->order[nid][group][n]);
-			lru->length[nid][group] = 0;
+			splice(lru, nid, group, parent);
 			set_bit(machine, parent, nid, lru->shrinker_id);
 		}
 }
 
-/* --- life ----------------------------------------------------------------- */
+/* --- making and destroying ------------------------------------------------ */
 
 static void lru_create(struct machine *machine, struct lru *lru)
 {
@@ -97,12 +106,12 @@ static void lru_create(struct machine *machine, struct lru *lru)
 	int error;
 
 	if (how == 255) {
-		struct owner *strangers = world.machine[machine == world.machine].owner;
+		struct owner *foreign = world.machine[machine == world.machine].owner;
 
-		if (!shrinker_is_ours(strangers))
+		if (!shrinker_is_ours(foreign))
 			return;
 		EXPECT_EQ(list_lru_init_domain(&lru->lru, machine->domain,
-					       strangers->shrinker),
+					       foreign->shrinker),
 			  -EINVAL);
 		list_lru_destroy(&lru->lru);
 		return;
@@ -115,8 +124,10 @@ static void lru_create(struct machine *machine, struct lru *lru)
 	memset(lru->length, 0, sizeof(lru->length));
 	lru->there = true;
 	lru->machine = machine;
-	lru->shrinker_id = owner ? owner->id : -1;
-	lru->by_group = lru->shrinker_id >= 0;
+	lru->shrinker_id = -1;
+	if (owner && (machine->kmem || owner->flags & SHRINKER_NONSLAB))
+		lru->shrinker_id = owner->id;
+	lru->by_group = owner && machine->memcgs && machine->kmem;
 }
 
 static void lru_destroy(struct lru *lru)
@@ -161,7 +172,7 @@ static struct lru *pick_lru(struct machine *machine)
 
 /* --- adding and deleting -------------------------------------------------- */
 
-/* An item that is on a list is named as it was added, by a group that is held. */
+/* Adds an item that is on a list, with the node and group that it has. */
 static bool add_again(struct item *item)
 {
 	struct machine *machine = item->lru->machine;
@@ -180,7 +191,8 @@ void op_add(struct machine *machine)
 	struct lru *lru = pick_lru(machine);
 	int group = pick_group(machine), nid = take_nid(machine), place;
 
-	/* One that an isolate callback has moved is on a list of the walk's. */
+	/* An item that was moved by an isolate callback is on the walk's own
+	 * list. */
 	if (!lru || (!item->lru && !list_empty(&item->head)))
 		return;
 	if (item->lru && add_again(item))
@@ -197,7 +209,8 @@ void op_add(struct machine *machine)
 	item->group = lru->by_group && group >= 0 ? group : 0;
 	place = online_place(machine, item->group);
 	if (!lru->length[nid][place])
-		set_bit(machine, place, nid, lru->shrinker_id);
+		set_bit(machine, lru->by_group ? place : group, nid,
+			lru->shrinker_id);
 	append(lru, nid, place, index);
 }
 
@@ -222,15 +235,32 @@ void op_del(struct machine *machine)
 
 /* --- walks ---------------------------------------------------------------- */
 
-/* The item that is asked about next, on this list or one behind it. */
+/* The online group with the lowest kmem id above that of @group; -1: none. */
+static int next_group(const struct machine *machine, int group)
+{
+	int next = -1, i;
+
+	for (i = 1; i < machine->nr_groups; i++)
+		if (machine->group[i].online &&
+		    machine->group[i].kmem_id > machine->group[group].kmem_id &&
+		    (next < 0 ||
+		     machine->group[i].kmem_id < machine->group[next].kmem_id))
+			next = i;
+	return next;
+}
+
+/* The next item of the walk, on this list or a later one. */
 static int next_item(struct list_walk *walk)
 {
 	struct machine *machine = walk->lru->machine;
 
 	while (walk->next == NO_ITEM && walk->budget) {
-		if (walk->all_groups && walk->lru->by_group &&
-		    walk->group + 1 < machine->nr_groups) {
-			walk->group++;
+		int group = walk->all_groups && walk->lru->by_group ?
+				    next_group(machine, walk->group) :
+				    -1;
+
+		if (group > 0) {
+			walk->group = group;
 		} else if (walk->all_nodes && walk->nid + 1 < machine->nr_nodes) {
 			walk->group = 0;
 			walk->nid++;
@@ -242,8 +272,9 @@ static int next_item(struct list_walk *walk)
 	return walk->budget ? walk->next : NO_ITEM;
 }
 
-/* While the list is let go of, anything may happen; then from the head again. */
-static void let_go(struct list_walk *walk, struct list_lru_one *list)
+/* Unlocks the list, and runs operations.  The walk then starts again from the
+ * head. */
+static void unlock_for_a_while(struct list_walk *walk, struct list_lru_one *list)
 {
 	list_lru_unlock(list);
 	run_some(take(&world.script) & 7);
@@ -276,7 +307,7 @@ static enum lru_status isolate(struct list_head *head, struct list_lru_one *list
 		walk->isolated++;
 		if (how % 8 < 2)
 			return LRU_REMOVED;
-		let_go(walk, list);
+		unlock_for_a_while(walk, list);
 		return LRU_REMOVED_RETRY;
 	case 3:
 	case 4:
@@ -286,7 +317,7 @@ static enum lru_status isolate(struct list_head *head, struct list_lru_one *list
 	case 5:
 		return LRU_SKIP;
 	case 6:
-		let_go(walk, list);
+		unlock_for_a_while(walk, list);
 		if (how & 16)
 			return LRU_RETRY;
 		walk->next = NO_ITEM;
@@ -317,7 +348,7 @@ static unsigned long walk_as(struct list_walk *walk, unsigned int how,
 		return list_lru_walk_node(lru, walk->nid, isolate, walk, budget);
 	default:
 		isolated = list_lru_walk(lru, isolate, walk, *budget);
-		*budget = walk->budget; /* It does not say. */
+		*budget = walk->budget; /* It does not return its own. */
 		return isolated;
 	}
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Walks of registry_world.h.  The model goes along: at each callback it works out
- * which one should have come, and what the passes that have ended since the last
- * one left behind.  Nothing else runs meanwhile, so it may do so late.
+ * Walks of registry_world.h.  At each callback, the model computes which callback
+ * should come next, and what the passes have changed that have ended since the last
+ * one.  There is one thread, so this may be late.
  */
 #include "registry_world.h"
 
@@ -51,7 +51,7 @@ static void begin_pass(struct frame *frame, uint64_t count)
 	emit(machine, &event);
 }
 
-/* A callback of the shrinker should have come no more. */
+/* The pass is over: the model must want no further callback of it. */
 static void end_pass(struct frame *frame)
 {
 	struct pass_model *pass = &frame->pass;
@@ -89,8 +89,8 @@ static bool whole_machine(const struct frame *frame)
 	return frame->group <= 0;
 }
 
-/* Returns whether the pass is made once more. */
-static bool look_at_result(struct frame *frame)
+/* Handles the result of a pass; returns whether a second pass over @at follows. */
+static bool handle_result(struct frame *frame)
 {
 	bool *bit = NULL;
 
@@ -169,7 +169,7 @@ static struct owner *next_with_bit(struct frame *frame)
 	return NULL;
 }
 
-/* Goes on; NULL where the walk is over. */
+/* The next shrinker of the walk; NULL: the walk is over. */
 static struct owner *step(struct frame *frame)
 {
 	struct owner *next = NULL;
@@ -197,7 +197,7 @@ static void begin_walk(struct frame *frame)
 
 /* --- which walk comes next ------------------------------------------------ */
 
-/* Behind @group in pre-order, without leaving @root; -1: the first. */
+/* The group after @group in pre-order under @root; the first for -1.  -1: none. */
 static int next_group(const struct machine *machine, int root, int group)
 {
 	const struct group *groups = machine->group;
@@ -208,7 +208,7 @@ static int next_group(const struct machine *machine, int root, int group)
 	if (group < 0 && !groups[root].removed)
 		return root;
 	for (;;) {
-		/* A removed group has nothing below it that was not. */
+		/* All groups below a removed one are removed too. */
 		for (i = i == parent ? 0 : i + 1; i < machine->nr_groups; i++)
 			if (i && groups[i].parent == parent && !groups[i].removed)
 				return i;
@@ -219,7 +219,7 @@ static int next_group(const struct machine *machine, int root, int group)
 	}
 }
 
-/* The next group of the call; with none there is one turn all the same. */
+/* Goes to the next group of the call; without memory cgroups there is one turn. */
 static bool turn_group(struct frame *frame)
 {
 	bool first = !frame->begun;
@@ -291,11 +291,11 @@ static bool next_walk(struct frame *frame)
 }
 
 /**
- * advance - the shrinker that is counted next; NULL where the call returns
+ * advance - the shrinker that is counted next; NULL: the call returns
  */
 struct owner *advance(struct frame *frame)
 {
-	if (frame->asked && look_at_result(frame))
+	if (frame->asked && handle_result(frame))
 		return frame->at;
 	do
 		if (frame->walking && step(frame))
@@ -318,7 +318,7 @@ static struct frame *check_callback(struct owner *owner, struct shrink_control *
 	return frame;
 }
 
-/* What a callback does before it answers. */
+/* What a callback does before it returns. */
 static void behave(struct frame *frame)
 {
 	unsigned int how = take(&world.script);

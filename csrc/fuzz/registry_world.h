@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The world of fuzz_registry.c: domains with all that is in them, beside a plain
- * model of each.  The model is a set of arrays without pointers between them; it
- * is written from docs/specification.md and the headers, not from the core.
+ * The data of fuzz_registry.c: domains ("machines") with their shrinkers, groups
+ * and lrus, each beside a model.  The models are arrays, and written from
+ * docs/specification.md and the public headers, not from the core.
  *
- *   registry_life.c    domains and shrinkers: making and freeing
+ *   registry_life.c    making and freeing domains and shrinkers
  *   registry_groups.c  memory cgroups and their bits
- *   registry_walks.c   what a walk calls next, and what its passes leave behind
- *   registry_calls.c   the calls that walk
+ *   registry_walks.c   which callback comes next in a walk, and what passes change
+ *   registry_calls.c   the functions that walk
  *   registry_lists.c   list_lru
- *   registry_trace.c   events, statistics, and the comparison of all there is
- *   fuzz_registry.c    the script: which operation comes next
+ *   registry_events.c  events and statistics, and the comparison with the model
+ *   fuzz_registry.c    which operation comes next
  */
 #ifndef FUZZ_REGISTRY_WORLD_H
 #define FUZZ_REGISTRY_WORLD_H
@@ -21,7 +21,7 @@
 #include <shrinker/domain.h>
 #include <shrinker/list_lru.h>
 #include <shrinker/memcg.h>
-#include <shrinker/trace.h>
+#include <shrinker/events.h>
 
 #include "bytes.h"
 #include "pass_model.h"
@@ -34,7 +34,8 @@
 #define LRUS 3
 #define ITEMS 24
 #define EVENTS 2048
-/* Callbacks inside callbacks, and scan calls of one input. */
+/* At most so many callbacks inside each other, and calls of callbacks in one
+ * input. */
 #define DEPTH 4
 #define CALLS 1500
 
@@ -42,12 +43,12 @@ struct machine;
 
 /**
  * struct group - a memory cgroup; its id is its place in the array + 1
- * @held: by us: functions may be called with it
- * @named: calls under way that were given it, which must not let go of it
+ * @held: functions may be called with it
+ * @named: running calls that have it as an argument, so that it must stay held
  */
 struct group {
 	struct mem_cgroup *memcg;
-	int parent;
+	int parent, kmem_id;
 	bool held, online, removed;
 	unsigned int named;
 	bool bit[NODES][IDS];
@@ -57,11 +58,11 @@ struct group {
 enum owner_state { VACANT, ALLOCATED, REGISTERED, UNREGISTERED, FREED };
 
 /**
- * struct owner - who has a shrinker
- * @holds: walks under way that stand at it
- * @refs: shrinker_try_get() without shrinker_put()
- * @dying: unregistered, but held: the id is not free yet
- * @hosted: its callbacks live in the host of registry_calls.c
+ * struct owner - a shrinker and its state in the model
+ * @holds: running walks that are at it
+ * @refs: calls of shrinker_try_get() without shrinker_put()
+ * @dying: unregistered, but held: its id is not free yet
+ * @hosted: its callbacks run in the host of registry_calls.c
  */
 struct owner {
 	struct machine *machine;
@@ -69,7 +70,7 @@ struct owner {
 	enum owner_state state;
 	unsigned int flags;
 	int id;
-	uint64_t seq;
+	uint64_t seq, debugfs_id;
 	unsigned int holds, refs;
 	bool dying, hosted;
 	uint32_t label;
@@ -77,7 +78,7 @@ struct owner {
 	struct shrinker_statistics counted;
 };
 
-/** struct lru - items by list, from the head on */
+/** struct lru - an lru, and the order of the items on its lists */
 struct lru {
 	struct list_lru lru;
 	struct machine *machine;
@@ -88,7 +89,7 @@ struct lru {
 	int order[NODES][GROUPS][ITEMS];
 };
 
-/** struct item - an object; @lru, @nid and @group are as it was added */
+/** struct item - an object; @lru, @nid and @group are those with which it was added */
 struct item {
 	struct list_head head;
 	struct lru *lru;
@@ -108,28 +109,30 @@ struct machine {
 	struct owner owner[OWNERS];
 	struct lru lru[LRUS];
 	struct reclaim_statistics counted;
-	bool traced;
+	bool keeps_events;
 	uint64_t limit, lost;
 	int nr_events;
 };
 
-/* What a walk was started by. */
+/* The function that walks. */
 enum program { ONE_WALK, LADDER, DROP_SLAB, COUNT_ONCE, SCAN_ONCE };
 
 /**
- * struct frame - a call that walks, and how far the model has come in it
+ * struct frame - a call that walks, and the state of the model in it
  * @target: group of the call; -1: all
  * @nid_asked: node of the call; -1: all
- * @group, @nid: of the walk at hand; @group -1 without memory cgroups
- * @walking: there is a walk at hand
- * @seq, @next_id: what the walk has visited
- * @at: where it stands; NULL
- * @asked: @at has been counted, and what came of it has not been looked at
- * @in_pass: its pass has got past the count
+ * @wanted: objects to reclaim (LADDER), or to scan (SCAN_ONCE)
+ * @group, @nid: of the current walk; @group is -1 without memory cgroups
+ * @walking: there is a current walk
+ * @seq, @next_id: how far the walk has come
+ * @at: shrinker that the walk is at; NULL: none
+ * @asked: @at was counted, and the model has not handled the result yet
+ * @in_pass: the pass has got past the count
  * @returned: what the pass returned
- * @again: the pass is the second look
+ * @again: the pass is the second one after SHRINK_EMPTY
  * @inside, @may_stay: the walk is in the host, and may stay for other shrinkers
- * @freed, @scanned, @passes: of the call; @round_freed: of this drop_slab() round
+ * @freed, @scanned, @passes: of the call; @round_freed: of this round of
+ *	drop_slab()
  */
 struct frame {
 	struct frame *outer;
@@ -152,7 +155,7 @@ struct frame {
 	int round;
 };
 
-/** struct world - all there is in one input */
+/** struct world - all data of one input */
 struct world {
 	struct bytes script;
 	struct machine machine[MACHINES];
@@ -207,9 +210,9 @@ void op_list_walk(struct machine *machine);
 void splice_lists(struct machine *machine, int group);
 void free_lrus(struct machine *machine);
 
-/* registry_trace.c */
+/* registry_events.c */
 void emit(struct machine *machine, const struct shrink_event *event);
-void op_trace(struct machine *machine);
+void op_events(struct machine *machine);
 void compare(struct machine *machine);
 
 /* fuzz_registry.c */

@@ -1,25 +1,25 @@
 # SPDX-License-Identifier: MIT
 # Fuzzing; a part of csrc/Makefile.
 #
-#   make fuzz SECONDS=60   each target so long, under ASan and UBSan; needs a clang
-#                          with libFuzzer, and fails without
-#   make fuzz-merge        what was found on the way goes into the tree: an input for
-#                          each edge, no more
-#   make fuzz-corpus       the inputs in the tree as tests, with any compiler;
-#                          a part of `make check`
+#   make fuzz SECONDS=60   each target for so long, under ASan and UBSan; needs a
+#                          clang with libFuzzer
+#   make fuzz-merge        adds new inputs to the corpus in the tree, and reduces it to
+#                          one input for each edge
+#   make fuzz-corpus       runs the corpus as a test, with any compiler; a part of
+#                          `make check`
 #
-# A finding is written to build/fuzz and ends the run.
+# A finding ends the run; its input is written to build/fuzz.
 
-FUZZ_TARGETS = pass registry trace_text
+FUZZ_TARGETS = pass registry replay
 FUZZ_BUILD = ../build/fuzz
 FUZZ_CC = clang
 SECONDS = 60
 FUZZ_OPTIONS_pass = -max_len=256
 FUZZ_OPTIONS_registry = -max_len=1024
-FUZZ_OPTIONS_trace_text = -max_len=1024 -dict=fuzz/trace_text.dict
+FUZZ_OPTIONS_replay = -max_len=1024 -dict=fuzz/replay.dict
 
 FUZZ_SOURCES_registry = $(wildcard fuzz/registry_*.c)
-FUZZ_HEADERS = $(wildcard *.h fuzz/*.h include/*/*.h)
+FUZZ_HEADERS = $(wildcard *.h replay/*.h fuzz/*.h include/*/*.h)
 FUZZ_PROGRAMS = $(FUZZ_TARGETS:%=$(FUZZ_BUILD)/fuzz_%)
 FUZZ_TESTS = $(FUZZ_TARGETS:%=$(BUILD)/fuzz_%)
 FUZZ_ENVIRONMENT = ASAN_OPTIONS=detect_stack_use_after_return=1 \

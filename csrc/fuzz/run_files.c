@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Runs the inputs of a fuzz target that files and directories hold: its corpus as
- * a test, with any compiler.
+ * Runs a fuzz target with the inputs in files and directories: its corpus as a
+ * test, with any compiler.
  */
 #include <dirent.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 
 static unsigned long inputs;
 
-/* Return: false where it cannot be read. */
+/* Returns false where the file cannot be read. */
 static bool run_file(const char *path)
 {
 	FILE *file = fopen(path, "rb");
@@ -28,7 +28,7 @@ static bool run_file(const char *path)
 		size += got;
 	} while (got);
 	fclose(file);
-	/* Of its exact size, so that sanitizers know where it ends. */
+	/* Cut to its size, so that sanitizers see accesses past its end. */
 	if (size)
 		data = realloc(data, size);
 	LLVMFuzzerTestOneInput(data, size);
@@ -68,6 +68,6 @@ int main(int argc, char **argv)
 	}
 	printf("%s: %lu inputs\n", strrchr(argv[0], '/') ? strrchr(argv[0], '/') + 1 : argv[0],
 	       inputs);
-	/* No input at all is no test. */
+	/* Without any input the test fails. */
 	return !inputs;
 }

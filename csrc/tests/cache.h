@@ -1,21 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A cache for tests: a number of objects with a shrinker in front, hooks into
- * its callbacks, a log of who was visited, and a callback that sleeps until it
- * is told to go on.
+ * A cache for tests: a number of objects with a shrinker in front, hooks in its
+ * callbacks, and a log of the caches that walks have counted.
  */
 #ifndef TESTS_CACHE_H
 #define TESTS_CACHE_H
 
-#include <errno.h>
-#include <pthread.h>
-#include <semaphore.h>
-#include <stdatomic.h>
-#include <stdbool.h>
-
-#include <shrinker/domain.h>
-
-#include "check.h"
+#include "setup.h"
 
 #define LOG_SIZE 256
 
@@ -24,11 +15,14 @@ typedef void (*cache_hook)(struct cache *cache, struct shrink_control *sc);
 
 /**
  * struct cache - objects behind a shrinker
- * @objects: counted as they are; 0 reads SHRINK_EMPTY, unless @zero_is_unknown
- * @keeps: scanning takes nothing away, as in a cache that refills itself
- * @on_count, @on_scan: run first in the callback; NULL: nothing
- * @answer: what the scan callback returns instead, where @answers
- * @log: each count call appends @tag to it; NULL: none
+ * @log: each count call appends @tag to it; NULL: no log
+ * @objects: returned by the count callback; SHRINK_EMPTY instead of 0, unless
+ *	@zero_is_unknown
+ * @counts, @scans: calls of the callbacks
+ * @keeps: scanning takes no object away, as in a cache that refills itself
+ * @answers: the scan callback returns @answer and takes no object away
+ * @on_count, @on_scan: called first in the callback; NULL: nothing
+ * @arg: for the hooks
  */
 struct cache {
 	struct shrinker *shrinker;
@@ -90,7 +84,14 @@ static inline unsigned long cache_scan(struct shrinker *shrinker,
 	return taken;
 }
 
-/* Allocated, and not registered yet. */
+/* A hook. */
+static inline void set_batch_to_512(struct cache *cache, struct shrink_control *sc)
+{
+	(void)sc;
+	cache->shrinker->batch = 512;
+}
+
+/* Allocated, not registered. */
 static inline void cache_prepare(struct cache *cache,
 				 struct reclaim_domain *domain,
 				 unsigned int flags, char tag,
@@ -115,132 +116,95 @@ static inline void cache_open(struct cache *cache, struct reclaim_domain *domain
 	shrinker_register(cache->shrinker);
 }
 
+/* A cache for each tag, all with the same log. */
+static inline void caches_open(struct cache *cache, struct reclaim_domain *domain,
+			       const char *tags, unsigned long objects, char *log)
+{
+	for (; *tags; cache++, tags++) {
+		cache_open(cache, domain, *tags, objects);
+		cache->log = log;
+	}
+}
+
 static inline void cache_close(struct cache *cache)
 {
 	shrinker_free(cache->shrinker);
 	cache->shrinker = NULL;
 }
 
-static inline struct reclaim_domain *domain_new(int nr_nodes)
+/* Makes the scan callback return @answer. */
+static inline void cache_answer(struct cache *cache, unsigned long answer)
 {
-	struct reclaim_domain *domain =
-		reclaim_domain_create(nr_nodes, RECLAIM_STALL_LIMIT, 0);
-
-	CHECK(domain);
-	return domain;
+	cache->answers = true;
+	cache->answer = answer;
 }
 
-static inline unsigned long walk(struct reclaim_domain *domain, int priority)
+static inline int64_t cache_deferred(struct cache *cache)
 {
-	return reclaim_shrink_slab(domain, GFP_KERNEL, 0, NULL, priority);
+	return shrinker_nr_deferred(cache->shrinker, 0, NULL);
 }
 
-/* --- threads -------------------------------------------------------------- */
-
-static inline pthread_t thread_start(void *(*run)(void *), void *arg)
+static inline struct shrinker_statistics statistics_of_cache(struct cache *cache)
 {
-	pthread_t thread;
+	struct shrinker_statistics statistics;
 
-	CHECK_EQ(pthread_create(&thread, NULL, run, arg), 0);
-	return thread;
+	shrinker_get_statistics(cache->shrinker, &statistics);
+	return statistics;
 }
 
-static inline void thread_join(pthread_t thread)
+static inline void cache_set_bit(struct cache *cache, struct mem_cgroup *memcg, int nid)
 {
-	CHECK_EQ(pthread_join(thread, NULL), 0);
+	set_shrinker_bit(memcg, nid, shrinker_id(cache->shrinker));
 }
 
-static inline void *walk_thread(void *domain)
+static inline bool has_bit(struct cache *cache, struct mem_cgroup *memcg, int nid)
 {
-	walk(domain, 0);
-	return NULL;
+	return mem_cgroup_has_bit(memcg, nid, shrinker_id(cache->shrinker));
 }
 
-static inline void semaphore_wait(sem_t *semaphore)
+/* --- hooks ---------------------------------------------------------------- */
+
+static inline void stop_walk(struct cache *cache, struct shrink_control *sc)
 {
-	while (sem_wait(semaphore))
-		CHECK_EQ(errno, EINTR);
+	(void)cache;
+	(void)sc;
+	reclaim_stop_walk();
 }
 
-/* Long enough for a thread that does not wait to have gone on. */
-static inline void moment(void)
+static inline void scan_half(struct cache *cache, struct shrink_control *sc)
 {
-	usleep(20000);
+	(void)cache;
+	sc->nr_scanned /= 2;
 }
 
-/**
- * struct sleeper - where a callback sleeps
- * @entered: posted by each callback that comes
- * @leave: each takes one and goes on
- * @left: callbacks that have gone on
- */
-struct sleeper {
-	sem_t entered;
-	sem_t leave;
-	_Atomic(unsigned int) left;
-};
-
-static inline void sleeper_init(struct sleeper *sleeper)
+static inline void scan_nothing(struct cache *cache, struct shrink_control *sc)
 {
-	memset(sleeper, 0, sizeof(*sleeper));
-	sem_init(&sleeper->entered, 0, 0);
-	sem_init(&sleeper->leave, 0, 0);
+	(void)cache;
+	sc->nr_scanned = 0;
 }
 
-/* A hook; cache->arg is the sleeper. */
-static inline void sleep_here(struct cache *cache, struct shrink_control *sc)
+/* The cache's own shrinker. */
+static inline void free_itself(struct cache *cache, struct shrink_control *sc)
 {
-	struct sleeper *sleeper = cache->arg;
+	(void)sc;
+	CHECK(reclaim_in_callback());
+	cache_close(cache);
+}
+
+/* @arg: the other cache. */
+static inline void free_other(struct cache *cache, struct shrink_control *sc)
+{
+	struct cache *other = cache->arg;
 
 	(void)sc;
-	sem_post(&sleeper->entered);
-	semaphore_wait(&sleeper->leave);
-	atomic_fetch_add(&sleeper->left, 1);
+	if (other->shrinker)
+		cache_close(other);
 }
 
-/**
- * struct freeing - shrinker_free() in a thread of its own
- * @done: it has returned
- */
-struct freeing {
-	struct shrinker *shrinker;
-	pthread_t thread;
-	_Atomic(bool) done;
-};
-
-static inline void *freeing_thread(void *arg)
+/* @arg: a log, which gets the digit of the walk's node. */
+static inline void note_the_node(struct cache *cache, struct shrink_control *sc)
 {
-	struct freeing *freeing = arg;
-
-	shrinker_free(freeing->shrinker);
-	atomic_store(&freeing->done, true);
-	return NULL;
-}
-
-static inline void freeing_start(struct freeing *freeing,
-				 struct shrinker *shrinker)
-{
-	freeing->shrinker = shrinker;
-	atomic_store(&freeing->done, false);
-	freeing->thread = thread_start(freeing_thread, freeing);
-}
-
-/**
- * struct unregistering - shrinker_unregister() in threads of their own
- * @done: how many have returned
- */
-struct unregistering {
-	struct shrinker *shrinker;
-	_Atomic(int) done;
-};
-
-static inline void *unregister_thread(void *arg)
-{
-	struct unregistering *unregistering = arg;
-
-	CHECK(shrinker_unregister(unregistering->shrinker, true));
-	atomic_fetch_add(&unregistering->done, 1);
-	return NULL;
+	log_append(cache->arg, (char)('0' + sc->nid));
 }
 
 #endif /* TESTS_CACHE_H */

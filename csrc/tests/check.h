@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Assertions that stay under NDEBUG, and the frame of a test program.  A check
- * that fails prints where and what, and ends the program with status 1; a
- * program that hangs is ended by SIGALRM.
+ * Assertions that work with NDEBUG too, and the frame of a test program.  A check
+ * that fails prints file, line and values, and ends the program with status 1.
+ * SIGALRM ends a program that hangs.
  */
 #ifndef TESTS_CHECK_H
 #define TESTS_CHECK_H
 
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,8 @@
 
 /* Longer than any test takes under valgrind on a busy machine. */
 #define TEST_SECONDS 300
+
+#define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
 static _Atomic(unsigned long) checks_made;
 
@@ -46,6 +49,18 @@ static inline void check_text(const char *file, int line, const char *what,
 	check_failed(file, line, what);
 }
 
+static inline void check_numbers(const char *file, int line, const char *what,
+				 const uint64_t *a, const uint64_t *b, size_t size)
+{
+	size_t i;
+
+	for (i = 0; i < size / sizeof(*a); i++) {
+		if (a[i] != b[i])
+			fprintf(stderr, "%s:%d: number %zu differs\n", file, line, i);
+		check_equal(file, line, what, a[i], b[i]);
+	}
+}
+
 #define CHECK(condition)                                                       \
 	do {                                                                   \
 		atomic_fetch_add_explicit(&checks_made, 1,                     \
@@ -60,6 +75,28 @@ static inline void check_text(const char *file, int line, const char *what,
 		    (unsigned long long)(b))
 
 #define CHECK_TEXT(a, b) check_text(__FILE__, __LINE__, #a " == " #b, a, b)
+
+/* Two structures that have 64-bit numbers only, such as statistics. */
+#define CHECK_NUMBERS(a, b)                                                    \
+	check_numbers(__FILE__, __LINE__, #a " == " #b, (const void *)(a),     \
+		      (const void *)(b), sizeof(*(a)))
+
+/* Under AddressSanitizer: whether memory is released, or still allocated. */
+#if defined(__SANITIZE_ADDRESS__)
+#define HAVE_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define HAVE_ASAN 1
+#endif
+#endif
+#ifdef HAVE_ASAN
+#include <sanitizer/asan_interface.h>
+#define CHECK_RELEASED(pointer) CHECK(__asan_address_is_poisoned(pointer))
+#define CHECK_ALLOCATED(pointer) CHECK(!__asan_address_is_poisoned(pointer))
+#else
+#define CHECK_RELEASED(pointer) CHECK((pointer) != NULL)
+#define CHECK_ALLOCATED(pointer) CHECK((pointer) != NULL)
+#endif
 
 #define RUN(test)                                                              \
 	do {                                                                   \

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Memory that runs out at a chosen allocation.  The linker puts these functions
- * before the real ones in every test_no_memory* (Makefile); what libc allocates
- * for itself is not concerned, hence strdup(), vasprintf() and pthread_atfork()
- * beside malloc().
+ * Memory that runs out at a chosen allocation.  In each test_no_memory* the linker
+ * calls these functions instead of the real ones (Makefile).  Allocations inside
+ * libc do not come here, so strdup(), vasprintf() and pthread_atfork() are replaced
+ * too.
  */
 #ifndef TESTS_INJECTOR_H
 #define TESTS_INJECTOR_H
@@ -32,8 +32,8 @@ int __wrap_vasprintf(char **text, const char *format, va_list arguments);
 int __wrap_pthread_atfork(void (*prepare)(void), void (*parent)(void),
 			  void (*child)(void));
 
-/* clang's TSan is linked into the program, and installs handlers of its own before it
- * can stand being called. */
+/* clang's TSan is linked into the program, and installs fork handlers before its
+ * instrumentation works. */
 #define BEFORE_SANITIZERS
 #ifdef __has_attribute
 #if __has_attribute(disable_sanitizer_instrumentation)
@@ -42,47 +42,47 @@ int __wrap_pthread_atfork(void (*prepare)(void), void (*parent)(void),
 #endif
 #endif
 
-/* Allocations that work before one fails; then all fail. */
-static unsigned long left = ~0UL;
+/* Allocations that still succeed; ~0UL: all do. */
+static unsigned long allocations_left = ~0UL;
 
-BEFORE_SANITIZERS static inline bool may(void)
+BEFORE_SANITIZERS static inline bool may_allocate(void)
 {
-	if (left == ~0UL)
+	if (allocations_left == ~0UL)
 		return true;
-	return left && left--;
+	return allocations_left && allocations_left--;
 }
 
 void *__wrap_malloc(size_t size)
 {
-	return may() ? __real_malloc(size) : NULL;
+	return may_allocate() ? __real_malloc(size) : NULL;
 }
 
 void *__wrap_calloc(size_t number, size_t size)
 {
-	return may() ? __real_calloc(number, size) : NULL;
+	return may_allocate() ? __real_calloc(number, size) : NULL;
 }
 
 void *__wrap_realloc(void *memory, size_t size)
 {
-	return may() ? __real_realloc(memory, size) : NULL;
+	return may_allocate() ? __real_realloc(memory, size) : NULL;
 }
 
 void *__wrap_aligned_alloc(size_t alignment, size_t size)
 {
-	return may() ? __real_aligned_alloc(alignment, size) : NULL;
+	return may_allocate() ? __real_aligned_alloc(alignment, size) : NULL;
 }
 
 char *__wrap_strdup(const char *text)
 {
-	return may() ? __real_strdup(text) : NULL;
+	return may_allocate() ? __real_strdup(text) : NULL;
 }
 
 int __wrap_vasprintf(char **text, const char *format, va_list arguments)
 {
-	return may() ? __real_vasprintf(text, format, arguments) : -1;
+	return may_allocate() ? __real_vasprintf(text, format, arguments) : -1;
 }
 
-/* Whether pthread_atfork() alone fails, and how often it installs otherwise. */
+/* Whether pthread_atfork() fails, and how many times it installs the handlers. */
 static bool atfork_fails;
 static unsigned int atfork_times = 1;
 
@@ -92,7 +92,7 @@ BEFORE_SANITIZERS int __wrap_pthread_atfork(void (*prepare)(void),
 {
 	unsigned int i;
 
-	if (atfork_fails || !may())
+	if (atfork_fails || !may_allocate())
 		return ENOMEM;
 	for (i = 0; i < atfork_times; i++)
 		if (__real_pthread_atfork(prepare, parent, child))
@@ -100,12 +100,12 @@ BEFORE_SANITIZERS int __wrap_pthread_atfork(void (*prepare)(void),
 	return 0;
 }
 
-/* Does something while only so many allocations work. */
+/* Runs @attempt while @number allocations succeed. */
 #define WITH_ALLOCATIONS(number, attempt)                                      \
 	do {                                                                   \
-		left = (number);                                               \
+		allocations_left = (number);                                   \
 		attempt;                                                       \
-		left = ~0UL;                                                   \
+		allocations_left = ~0UL;                                       \
 	} while (0)
 
 #endif /* TESTS_INJECTOR_H */

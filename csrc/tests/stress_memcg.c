@@ -1,20 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Memory cgroups and list_lrus, everything at once for some seconds (first
- * argument, 2 if there is none): threads add and delete, walk groups, trees and
- * lists, make groups, take them offline and remove them, register shrinkers with
- * lrus of their own and free them, and make the maps grow.
+ * Memory cgroups and list_lrus: threads that add and delete items, walk groups,
+ * trees and lists, make groups, take them offline and remove them, register and
+ * free shrinkers with lrus of their own, and make the maps grow, all at once, for
+ * as many seconds as the first argument says (default 2).
  *
- * Each object counts how often it was added, and how often it was taken off.  At
- * the end the two are equal, or there is one more of the first and the object is
- * on a list; and whatever a group has, its bit says so.
+ * Each object counts how often it was added and how often it was taken off.  At the
+ * end these are equal, or one more was added and the object is on a list.  And for
+ * each group with items the bit is set.
  */
-#include <sched.h>
-#include <time.h>
-
 #include <linux/list_lru.h>
 
-#include "cache.h"
+#include "stress.h"
 
 #define NR_NODES 2
 #define NR_LRUS 3
@@ -24,28 +21,19 @@
 #define NR_GUESTS 8
 
 static struct reclaim_domain *domain;
-static _Atomic(bool) over, walks_over;
 
 static struct {
-	_Atomic(unsigned long) added;
-	_Atomic(unsigned long) deleted;
-	_Atomic(unsigned long) isolated;
-	_Atomic(unsigned long) dropped;
-	_Atomic(unsigned long) unlocked;
-	_Atomic(unsigned long) walks;
-	_Atomic(unsigned long) groups;
-	_Atomic(unsigned long) offline;
-	_Atomic(unsigned long) orphaned;
-	_Atomic(unsigned long) shrinkers;
+	counter added, deleted, isolated, dropped, unlocked, walks, groups, offline,
+		orphaned, shrinkers;
 } total;
 
 /**
- * struct object - what is on lists
- * @added, @taken: how often
- * @slot: whose group it is named with; NULL: the root's
- * @lru: the only one that it is ever on
- * @owned: not deleted by anyone, but moved to a list of whoever isolates it
- * @busy: an owned object that is on a list, the lru's or another
+ * struct object - an item of an lru
+ * @added, @taken: number of times that it was added and taken off
+ * @slot: has the group with which it is added; NULL: the root
+ * @lru: the lru to which it is added
+ * @owned: never deleted: a callback moves it to a list of its own
+ * @busy: an owned object that is on a list of the lru or of a callback
  */
 struct object {
 	struct list_head item;
@@ -59,9 +47,9 @@ struct object {
 };
 
 /**
- * struct slot - a group, replaced by the next when it has gone
- * @lock: shared by who uses the group, exclusive for who replaces it
- * @parent: whose group the group is made in, if that is online; NULL: the root
+ * struct slot - a group, which is replaced by a new one after it was removed
+ * @lock: shared for threads that use the group, exclusive for one that replaces it
+ * @parent: slot with the group's parent, if that is online; otherwise the root
  */
 struct slot {
 	pthread_rwlock_t lock;
@@ -75,21 +63,6 @@ static struct object extra[NR_EXTRA];
 static struct list_lru lrus[NR_LRUS];
 static struct shrinker *shrinkers[NR_LRUS];
 
-static _Thread_local uint64_t random_state;
-
-static uint64_t next_random(void)
-{
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return random_state >> 8;
-}
-
-static void count(_Atomic(unsigned long) *counter)
-{
-	atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
-}
-
 static void object_init(struct object *object, struct slot *slot,
 			struct list_lru *lru, int nid, bool owned)
 {
@@ -101,7 +74,7 @@ static void object_init(struct object *object, struct slot *slot,
 	object->owned = owned;
 }
 
-/* The caller keeps @memcg, by which the object is named. */
+/* The caller holds @memcg. */
 static void object_add(struct object *object, struct mem_cgroup *memcg)
 {
 	if (object->owned && atomic_exchange(&object->busy, true))
@@ -123,7 +96,7 @@ static void object_del(struct object *object, struct mem_cgroup *memcg)
 	}
 }
 
-/* Nobody uses the object; returns whether it is on a list. */
+/* Called when no thread uses the object; returns whether it is on a list. */
 static bool object_check(struct object *object)
 {
 	bool on_list = !list_empty(&object->item);
@@ -135,7 +108,7 @@ static bool object_check(struct object *object)
 
 /* --- callbacks ------------------------------------------------------------ */
 
-static void leave_list(struct list_lru_one *list)
+static void unlock_for_a_while(struct list_lru_one *list)
 {
 	list_lru_unlock(list);
 	count(&total.unlocked);
@@ -143,7 +116,7 @@ static void leave_list(struct list_lru_one *list)
 	list_lru_lock(list);
 }
 
-/* @arg: list of the caller's for owned objects. */
+/* @arg: the caller's list for owned objects. */
 static enum lru_status isolate(struct list_head *item, struct list_lru_one *list,
 			       void *arg)
 {
@@ -157,7 +130,7 @@ static enum lru_status isolate(struct list_head *item, struct list_lru_one *list
 	case 2:
 		return LRU_ROTATE;
 	case 3:
-		leave_list(list);
+		unlock_for_a_while(list);
 		return LRU_RETRY;
 	case 4:
 		return random & 0x300 ? LRU_ROTATE : LRU_STOP;
@@ -168,12 +141,12 @@ static enum lru_status isolate(struct list_head *item, struct list_lru_one *list
 		list_lru_isolate_move(list, item, arg);
 	else
 		list_lru_isolate(list, item);
-	/* Another list, in an order that everybody keeps. */
+	/* The last lru's lock is always taken after the others'. */
 	if (object->lru != &lrus[NR_LRUS - 1] && random % 16 == 5)
 		object_add(&extra[random / 16 % NR_EXTRA], NULL);
 	if (random % 16 > 7)
 		return LRU_REMOVED;
-	leave_list(list);
+	unlock_for_a_while(list);
 	return LRU_REMOVED_RETRY;
 }
 
@@ -212,8 +185,7 @@ static struct shrinker *lru_open(struct list_lru *lru, bool registered)
 {
 	struct shrinker *shrinker;
 
-	shrinker = reclaim_shrinker_alloc(
-		domain, SHRINKER_MEMCG_AWARE | SHRINKER_NUMA_AWARE, "stress");
+	shrinker = reclaim_shrinker_alloc(domain, AWARE, "stress");
 	CHECK(shrinker);
 	CHECK_EQ(list_lru_init_memcg(lru, shrinker), 0);
 	shrinker->count_objects = lru_count;
@@ -240,7 +212,7 @@ static void slot_leave(struct slot *slot)
 	CHECK_EQ(pthread_rwlock_unlock(&slot->lock), 0);
 }
 
-/* Adds and deletes objects in the name of groups that may be gone. */
+/* Adds and deletes objects with groups that may be offline. */
 static void user(void)
 {
 	struct slot *slot = random_slot();
@@ -295,8 +267,8 @@ static void walker(void)
 	}
 }
 
-/* All of a slot's objects that are found on lists. */
-static enum lru_status take_my_own(struct list_head *item,
+/* Isolates the objects of one slot. */
+static enum lru_status take_of_slot(struct list_head *item,
 				   struct list_lru_one *list, void *arg)
 {
 	struct object *object = list_entry(item, struct object, item);
@@ -310,7 +282,8 @@ static enum lru_status take_my_own(struct list_head *item,
 	return LRU_REMOVED;
 }
 
-/* The slot's objects are all off; its group is let go of, and there is another. */
+/* Takes the slot's objects off their lists, puts its group, and makes another
+ * one. */
 static void slot_replace(struct slot *slot)
 {
 	struct mem_cgroup *parent = reclaim_domain_root(domain);
@@ -318,9 +291,9 @@ static void slot_replace(struct slot *slot)
 
 	CHECK_EQ(pthread_rwlock_wrlock(&slot->lock), 0);
 	for (i = 0; i < NR_LRUS; i++)
-		list_lru_walk(&lrus[i], take_my_own, slot, ~0UL);
+		list_lru_walk(&lrus[i], take_of_slot, slot, ~0UL);
 	for (i = 0; i < NR_OBJECTS; i++) {
-		/* Someone has isolated it, and is about to dispose of it. */
+		/* A callback has isolated it, and will dispose of it. */
 		while (atomic_load(&slot->object[i].busy))
 			sched_yield();
 		CHECK(!object_check(&slot->object[i]));
@@ -333,8 +306,8 @@ static void slot_replace(struct slot *slot)
 	CHECK_EQ(pthread_rwlock_unlock(&slot->lock), 0);
 }
 
-/* One step in the life of a slot's group; a family is one thread's. */
-static void slot_go_on(struct slot *family)
+/* Takes a group offline, removes it, or replaces it; each family has one thread. */
+static void age_one_slot(struct slot *family)
 {
 	struct slot *slot = &family[next_random() % (NR_SLOTS / 2)];
 
@@ -356,15 +329,15 @@ static void slot_go_on(struct slot *family)
 
 static void first_family(void)
 {
-	slot_go_on(slots);
+	age_one_slot(slots);
 }
 
 static void second_family(void)
 {
-	slot_go_on(slots + NR_SLOTS / 2);
+	age_one_slot(slots + NR_SLOTS / 2);
 }
 
-/* Walks find what a group has, sooner or later, or it is not there any more. */
+/* Waits until the bit is set that says that the group has items, or it has none. */
 static void wait_for_the_bit(struct list_lru *lru, struct object *object)
 {
 	struct mem_cgroup *memcg = object->slot->memcg;
@@ -390,7 +363,7 @@ static void guest(void)
 	unsigned long left;
 	int i;
 
-	/* Not for all time: the ids are free again afterwards. */
+	/* Sometimes so many shrinkers that the maps grow. */
 	for (i = 0; crowded && i < 70; i++)
 		CHECK((crowd[i] = reclaim_shrinker_alloc(
 			       domain, SHRINKER_MEMCG_AWARE, "crowd")));
@@ -413,8 +386,8 @@ static void guest(void)
 	for (i = 0; crowded && i < 70; i++)
 		shrinker_free(crowd[i]);
 
-	/* The lru drops what it has.  Groups go on moving it until then, so that
-	 * nobody may look at the items. */
+	/* Destroying the lru takes the rest off.  Until then groups may move the
+	 * items, so they must not be looked at. */
 	left = list_lru_count(&lru);
 	list_lru_destroy(&lru);
 	for (i = 0; i < NR_GUESTS; i++) {
@@ -431,31 +404,13 @@ static void guest(void)
 	slot_leave(slot);
 }
 
-struct role {
-	void (*step)(void);
-	_Atomic(bool) *over;
-	uint64_t seed;
-};
-
-static void *play(void *arg)
-{
-	struct role *role = arg;
-
-	random_state = role->seed;
-	while (!atomic_load(role->over))
-		role->step();
-	return NULL;
-}
-
 /* --- beginning and end ---------------------------------------------------- */
 
 static void begin(void)
 {
 	int i, j;
 
-	domain = reclaim_domain_create(NR_NODES, RECLAIM_STALL_LIMIT,
-				       RECLAIM_MEMCG | RECLAIM_KMEM);
-	CHECK(domain);
+	domain = memcg_domain_new(NR_NODES);
 	for (i = 0; i < NR_LRUS; i++)
 		shrinkers[i] = lru_open(&lrus[i], true);
 	for (i = 0; i < NR_EXTRA; i++)
@@ -540,44 +495,28 @@ static unsigned long end(void)
 
 int main(int argc, char **argv)
 {
-	void (*const step[])(void) = { walker,	     walker,	    user,  user,
-				       first_family, second_family, guest, guest };
-	struct timespec seconds = { .tv_sec = argc > 1 ? atoi(argv[1]) : 2 };
-	struct role role[8];
-	pthread_t thread[8];
+	struct role role[] = { { .step = walker },	 { .step = walker },
+			       { .step = user },	 { .step = user },
+			       { .step = first_family }, { .step = second_family },
+			       { .step = guest },	 { .step = guest } };
 	unsigned long left, bits;
-	int i;
 
 	begin();
-	for (i = 0; i < 8; i++) {
-		role[i].step = step[i];
-		role[i].over = step[i] == walker ? &walks_over : &over;
-		role[i].seed = (uint64_t)time(NULL) * 7919 + (uint64_t)i + 1;
-		thread[i] = thread_start(play, &role[i]);
-	}
-	nanosleep(&seconds, NULL);
-	alarm(TEST_SECONDS);
-	/* So that something is left on lists. */
-	atomic_store(&walks_over, true);
-	for (i = 0; i < 2; i++)
-		thread_join(thread[i]);
+	roles_start(role, LENGTH(role));
+	sleep_as_told(argc, argv);
+	/* Walks end first, so that some items are left on lists. */
+	roles_end(role, 2);
 	moment();
-	atomic_store(&over, true);
-	for (; i < 8; i++)
-		thread_join(thread[i]);
+	roles_end(role + 2, LENGTH(role) - 2);
 
 	bits = check_bits();
 	left = end();
-	CHECK_EQ(atomic_load(&total.added),
-		 atomic_load(&total.deleted) + atomic_load(&total.isolated) +
-			 atomic_load(&total.dropped) + left);
+	CHECK_EQ(total.added, total.deleted + total.isolated + total.dropped + left);
 	printf("stress_memcg: %lu added = %lu deleted + %lu isolated + %lu dropped with "
 	       "their lru + %lu on lists; %lu bits right; %lu walks, %lu lists unlocked "
 	       "inside, %lu groups made, %lu offline, %lu kept by children, %lu shrinkers\n",
-	       atomic_load(&total.added), atomic_load(&total.deleted),
-	       atomic_load(&total.isolated), atomic_load(&total.dropped), left, bits,
-	       atomic_load(&total.walks), atomic_load(&total.unlocked),
-	       atomic_load(&total.groups), atomic_load(&total.offline),
-	       atomic_load(&total.orphaned), atomic_load(&total.shrinkers));
+	       total.added, total.deleted, total.isolated, total.dropped, left, bits,
+	       total.walks, total.unlocked, total.groups, total.offline, total.orphaned,
+	       total.shrinkers);
 	return 0;
 }

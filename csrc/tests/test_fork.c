@@ -1,38 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* fork() in a process whose other threads are in the middle of things. */
-#include <sys/wait.h>
+/* fork() in a process whose other threads are inside the library. */
+#include <shrinker/events.h>
 
-#include <shrinker/trace.h>
-
-#include "cache.h"
-
-/* Not exit(): what the parent has to do at its end is none of the child's business,
- * but for what it has reached (make coverage). */
-static void leave_child(void)
-{
-#ifdef TESTS_COVERAGE
-	extern void __gcov_dump(void);
-
-	__gcov_dump();
-#endif
-	_exit(0);
-}
-
-/* Runs @child in a forked child under a time limit; it may use CHECK. */
-static void in_child(void (*child)(void *arg), void *arg)
-{
-	int status;
-	pid_t pid = fork();
-
-	CHECK(pid >= 0);
-	if (pid == 0) {
-		alarm(30);
-		child(arg);
-		leave_child();
-	}
-	CHECK_EQ(waitpid(pid, &status, 0), pid);
-	CHECK_EQ(status, 0);
-}
+#include "threads.h"
 
 struct forked {
 	struct reclaim_domain *domain;
@@ -46,7 +16,7 @@ static void use_everything(void *arg)
 	struct reclaim_domain *domain;
 	struct cache fresh;
 
-	/* The walk of the thread that is not here holds nothing any more. */
+	/* The walk of the thread that the child does not have holds nothing. */
 	forked->sleeping->on_count = NULL;
 	CHECK_EQ(walk(forked->domain, 0), 20);
 	cache_close(forked->sleeping);
@@ -57,123 +27,87 @@ static void use_everything(void *arg)
 	CHECK_EQ(walk(forked->domain, 0), 35);
 	CHECK_EQ(reclaim_trace_start(forked->domain, 10), 0);
 	reclaim_trace_stop(forked->domain);
-	cache_close(&fresh);
-	cache_close(forked->other);
-	reclaim_domain_put(forked->domain);
+	domain_close(forked->domain);
 
 	domain = domain_new(2);
 	cache_open(&fresh, domain, 'f', 30);
 	CHECK_EQ(walk(domain, 0), 30);
-	cache_close(&fresh);
-	reclaim_domain_put(domain);
+	domain_close(domain);
 	CHECK(reclaim_default_domain());
 }
 
-/* A child forked in the middle of another thread's callback is whole: it can
- * walk, close that very shrinker, and make domains; the parent goes on. */
-static void fork_in_the_middle_of_a_walk(void)
+/* A child that is forked during another thread's callback can walk, close the
+ * shrinker of that callback, and make domains; the parent goes on. */
+static void fork_during_a_walk(struct reclaim_domain *domain)
 {
-	struct reclaim_domain *domain = domain_new(1);
-	struct sleeper sleeper;
-	struct cache a, b;
-	struct forked forked = { domain, &a, &b };
-	pthread_t walker;
+	struct sleepers s;
+	struct cache b;
+	struct forked forked = { domain, &s.cache, &b };
 
-	sleeper_init(&sleeper);
-	cache_prepare(&a, domain, 0, 'a', 10);
-	a.on_count = sleep_here;
-	a.arg = &sleeper;
-	shrinker_register(a.shrinker);
+	sleepers_open(&s, domain, false);
 	cache_open(&b, domain, 'b', 10);
-	walker = thread_start(walk_thread, domain);
-	semaphore_wait(&sleeper.entered);
+	sleepers_walk(&s, 1);
 	in_child(use_everything, &forked);
 
-	CHECK(!shrinker_free_nowait(a.shrinker)); /* Here the callback still runs. */
-	sem_post(&sleeper.leave);
-	thread_join(walker);
+	/* In the parent the callback still runs. */
+	CHECK(!shrinker_free_nowait(s.cache.shrinker));
+	sleepers_wake(&s);
+	sleepers_join(&s);
 	CHECK_EQ(atomic_load(&b.objects), 0);
-	cache_close(&b);
-	reclaim_domain_put(domain);
 }
 
-static void close_what_lost_threads_closed(void *arg)
+static void unregister_and_close(void *arg)
 {
-	struct forked *forked = arg;
+	struct cache *cache = arg;
 
-	CHECK(shrinker_unregister(forked->sleeping->shrinker, true));
-	cache_close(forked->sleeping);
+	CHECK(shrinker_unregister(cache->shrinker, true));
+	cache_close(cache);
 }
 
-/* A thread that waits in shrinker_unregister() does not exist in the child,
- * which can do its work. */
-static void fork_while_a_thread_waits(void)
+/* The child does not have the thread that waits in shrinker_unregister(), and can
+ * do what that was about to do. */
+static void fork_while_a_thread_waits(struct reclaim_domain *domain)
 {
-	struct reclaim_domain *domain = domain_new(1);
-	struct unregistering unregistering;
-	struct sleeper sleeper;
-	struct cache a;
-	struct forked forked = { domain, &a, NULL };
-	pthread_t walker, waiter;
+	struct waiter waiter;
+	struct sleepers s;
 
-	sleeper_init(&sleeper);
-	cache_prepare(&a, domain, 0, 'a', 10);
-	a.on_count = sleep_here;
-	a.arg = &sleeper;
-	shrinker_register(a.shrinker);
-	walker = thread_start(walk_thread, domain);
-	semaphore_wait(&sleeper.entered);
-	unregistering.shrinker = a.shrinker;
-	atomic_store(&unregistering.done, 0);
-	waiter = thread_start(unregister_thread, &unregistering);
-	while (!reclaim_domain_nr_lingering(domain))
-		usleep(100);
-	in_child(close_what_lost_threads_closed, &forked);
-	CHECK_EQ(atomic_load(&unregistering.done), 0);
-	sem_post(&sleeper.leave);
-	thread_join(walker);
-	thread_join(waiter);
-	cache_close(&a);
-	reclaim_domain_put(domain);
+	sleepers_start(&s, domain);
+	waiter_start(&waiter, s.cache.shrinker, false);
+	wait_until_lingering(domain);
+	in_child(unregister_and_close, &s.cache);
+	CHECK(!atomic_load(&waiter.done));
+	sleepers_wake(&s);
+	sleepers_join(&s);
+	thread_join(waiter.thread);
+	cache_close(&s.cache);
 }
 
-static void nothing_lingers(void *arg)
+static void nothing_lingers(void *domain)
 {
-	struct forked *forked = arg;
-
-	CHECK_EQ(reclaim_domain_nr_lingering(forked->domain), 0);
-}
-
-/* A freed shrinker whose last callback runs in a thread that the child does
- * not have: nobody else will release it there, so fork() does. */
-static void fork_releases_what_only_lost_threads_hold(void)
-{
-	struct reclaim_domain *domain = domain_new(1);
-	struct sleeper sleeper;
-	struct cache a;
-	struct forked forked = { domain, &a, NULL };
-	pthread_t walker;
-
-	sleeper_init(&sleeper);
-	cache_prepare(&a, domain, 0, 'a', 10);
-	a.on_count = sleep_here;
-	a.arg = &sleeper;
-	shrinker_register(a.shrinker);
-	walker = thread_start(walk_thread, domain);
-	semaphore_wait(&sleeper.entered);
-	CHECK(!shrinker_free_nowait(a.shrinker));
-	in_child(nothing_lingers, &forked);
-	CHECK_EQ(reclaim_domain_nr_lingering(domain), 1);
-	sem_post(&sleeper.leave);
-	thread_join(walker);
 	CHECK_EQ(reclaim_domain_nr_lingering(domain), 0);
-	reclaim_domain_put(domain);
+}
+
+/* A freed shrinker whose last callback runs in a thread that the child does not
+ * have: fork() releases it in the child. */
+static void fork_releases_what_only_lost_threads_held(struct reclaim_domain *domain)
+{
+	struct sleepers s;
+
+	sleepers_start(&s, domain);
+	CHECK(!shrinker_free_nowait(s.cache.shrinker));
+	in_child(nothing_lingers, domain);
+	CHECK_EQ(reclaim_domain_nr_lingering(domain), 1);
+	sleepers_wake(&s);
+	sleepers_join(&s);
+	CHECK_EQ(reclaim_domain_nr_lingering(domain), 0);
 }
 
 static pid_t forked_here;
 
 static void fork_here(struct cache *cache, struct shrink_control *sc)
 {
+	struct reclaim_domain *domain = cache->shrinker->domain;
+
 	(void)sc;
 	cache->on_count = NULL;
 	forked_here = fork();
@@ -181,42 +115,33 @@ static void fork_here(struct cache *cache, struct shrink_control *sc)
 	if (forked_here == 0) {
 		alarm(30);
 		CHECK(reclaim_in_callback());
-		CHECK_EQ(walk(cache->shrinker->domain, 0), 0); /* Nested. */
-		shrinker_free(cache->shrinker); /* Its own: cannot wait. */
-		CHECK_EQ(reclaim_domain_nr_lingering(cache->shrinker->domain), 1);
+		CHECK_EQ(walk(domain, 0), 0); /* No reclaim in a callback. */
+		cache_close(cache); /* Its own shrinker: does not wait. */
+		CHECK_EQ(reclaim_domain_nr_lingering(domain), 1);
 	}
 }
 
-/* A child forked inside a callback is in that callback still, and its walk
- * goes on to the end, in the child as in the parent. */
-static void fork_inside_a_callback(void)
+/* A child that is forked inside a callback is inside that callback too.  The walk
+ * goes on to its end in both. */
+static void fork_inside_a_callback(struct reclaim_domain *domain)
 {
-	struct reclaim_domain *domain = domain_new(1);
 	char log[LOG_SIZE] = "";
-	struct cache a, b;
+	struct cache cache[2];
 	unsigned long freed;
-	int status;
 
-	cache_open(&a, domain, 'a', 10);
-	cache_open(&b, domain, 'b', 10);
-	a.log = b.log = log;
-	a.on_count = fork_here;
+	caches_open(cache, domain, "ab", 10, log);
+	cache[0].on_count = fork_here;
 	freed = walk(domain, 0);
-	/* The child has freed the first shrinker before it was scanned. */
+	/* In the child the first shrinker was freed before its scan. */
 	CHECK_EQ(freed, forked_here ? 20 : 10);
 	CHECK_TEXT(log, "ab");
+	CHECK_EQ(reclaim_domain_nr_lingering(domain), 0);
 	if (forked_here == 0) {
-		CHECK_EQ(reclaim_domain_nr_lingering(domain), 0);
 		CHECK(!reclaim_in_callback());
-		cache_close(&b);
+		cache_close(&cache[1]);
 		leave_child();
 	}
-	CHECK_EQ(waitpid(forked_here, &status, 0), forked_here);
-	CHECK_EQ(status, 0);
-	CHECK_EQ(reclaim_domain_nr_lingering(domain), 0);
-	cache_close(&a);
-	cache_close(&b);
-	reclaim_domain_put(domain);
+	wait_for_child(forked_here);
 }
 
 struct bustle {
@@ -225,7 +150,7 @@ struct bustle {
 	_Atomic(bool) stop;
 };
 
-static void *counting_bustle(void *arg)
+static void *count_until_stopped(void *arg)
 {
 	struct shrink_control sc = { .gfp_mask = GFP_KERNEL };
 	struct bustle *bustle = arg;
@@ -236,7 +161,7 @@ static void *counting_bustle(void *arg)
 	return NULL;
 }
 
-static void *walking_bustle(void *arg)
+static void *walk_and_free_until_stopped(void *arg)
 {
 	struct bustle *bustle = arg;
 
@@ -250,7 +175,7 @@ static void *walking_bustle(void *arg)
 	return NULL;
 }
 
-static void close_the_steady_one(void *arg)
+static void close_the_steady_cache(void *arg)
 {
 	struct bustle *bustle = arg;
 
@@ -261,45 +186,41 @@ static void close_the_steady_one(void *arg)
 	cache_close(&bustle->steady);
 }
 
-static void fork_beside(void *(*run)(void *), int times)
+static void fork_beside(struct reclaim_domain *domain, void *(*run)(void *))
 {
-	struct bustle bustle;
+	struct bustle bustle = { .domain = domain };
 	pthread_t thread;
 	int i;
 
-	bustle.domain = domain_new(1);
-	cache_open(&bustle.steady, bustle.domain, 's', 10);
+	cache_open(&bustle.steady, domain, 's', 10);
 	bustle.steady.keeps = true;
-	atomic_store(&bustle.stop, false);
 	thread = thread_start(run, &bustle);
-	for (i = 0; i < times; i++)
-		in_child(close_the_steady_one, &bustle);
+	for (i = 0; i < 100; i++)
+		in_child(close_the_steady_cache, &bustle);
 	atomic_store(&bustle.stop, true);
 	thread_join(thread);
 	cache_close(&bustle.steady);
-	reclaim_domain_put(bustle.domain);
 }
 
-/* Wherever other threads are in the library at the moment of a fork, the
- * child can close what they were at. */
-static void fork_beside_walks_and_frees(void)
+/* Wherever another thread is inside the library at the moment of a fork, the child
+ * can close the shrinker that it is at. */
+static void fork_beside_walks_and_frees(struct reclaim_domain *domain)
 {
-	fork_beside(walking_bustle, 100);
+	fork_beside(domain, walk_and_free_until_stopped);
 }
 
-/* The same where they call one shrinker directly. */
-static void fork_beside_direct_counts(void)
+static void fork_beside_direct_counts(struct reclaim_domain *domain)
 {
-	fork_beside(counting_bustle, 100);
+	fork_beside(domain, count_until_stopped);
 }
 
 int main(void)
 {
-	RUN(fork_in_the_middle_of_a_walk);
-	RUN(fork_while_a_thread_waits);
-	RUN(fork_inside_a_callback);
-	RUN(fork_beside_walks_and_frees);
-	RUN(fork_releases_what_only_lost_threads_hold);
-	RUN(fork_beside_direct_counts);
+	run_in(domain_new(1), fork_during_a_walk);
+	run_in(domain_new(1), fork_while_a_thread_waits);
+	run_in(domain_new(1), fork_inside_a_callback);
+	run_in(domain_new(1), fork_beside_walks_and_frees);
+	run_in(domain_new(1), fork_releases_what_only_lost_threads_held);
+	run_in(domain_new(1), fork_beside_direct_counts);
 	return checks_report("test_fork");
 }

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The kernel's names on the default domain, as kernel-style code uses them. */
+/* The functions with kernel names, on the default domain. */
 #include <linux/shrinker.h>
 
-#include "cache.h"
+#include "threads.h"
 
-/* The first use of the default domain may coincide with anything. */
 static void *use_the_default_domain(void *arg)
 {
 	pthread_barrier_wait(arg);
@@ -17,14 +16,14 @@ static void *use_a_domain(void *arg)
 	struct reclaim_domain *domain = domain_new(1);
 
 	pthread_barrier_wait(arg);
-	moment(); /* Behind the other in time, and in no other way. */
+	moment(); /* After the other thread in time, without synchronisation. */
 	reclaim_domain_put(domain);
 	return NULL;
 }
 
-/* Runs first: the default domain is made by one thread while another, which
- * has nothing to do with it, lets go of its own domain. */
-static void first_use_races_with_nobody(void)
+/* Runs first: one thread makes the default domain while another one releases a
+ * domain of its own.  ThreadSanitizer sees no race between them. */
+static void the_first_use_has_no_race(void)
 {
 	pthread_barrier_t barrier;
 	pthread_t first, second;
@@ -37,7 +36,7 @@ static void first_use_races_with_nobody(void)
 	pthread_barrier_destroy(&barrier);
 }
 
-/* Nobody can let go of the default domain, and it is always the same. */
+/* The default domain cannot be released. */
 static void the_default_domain_stays(void)
 {
 	struct reclaim_domain *domain = reclaim_default_domain();
@@ -69,8 +68,8 @@ static unsigned long demo_scan(struct shrinker *shrinker,
 	return sc->nr_to_scan;
 }
 
-/* Allocate, fill in, register, shrink, free: a shrinker's whole life. */
-static void a_shrinkers_life(void)
+/* Allocate, fill in, register, shrink, free. */
+static void the_life_of_a_shrinker(void)
 {
 	struct shrinker *shrinker = shrinker_alloc(0, "demo-%s:%d", "cache", 7);
 
@@ -90,7 +89,7 @@ static void a_shrinkers_life(void)
 	CHECK(shrinker_try_get(shrinker));
 	shrinker_put(shrinker);
 
-	/* Priority 2: a quarter, doubled by the default seeks. */
+	/* Priority 2: a quarter of the objects, doubled by the default seeks. */
 	atomic_store(&objects, 1000);
 	CHECK_EQ(shrink_slab(GFP_KERNEL, 0, NULL, 2), 500);
 	CHECK_EQ(shrink_slab(GFP_KERNEL, 0, NULL, DEF_PRIORITY), 0);
@@ -106,8 +105,8 @@ static void a_shrinkers_life(void)
 	CHECK_EQ(atomic_load(&objects), 1000);
 }
 
-/* drop_slab() walks the default domain until little comes back. */
-static void drop_slab_drops(void)
+/* drop_slab() walks the default domain until a round frees little. */
+static void drop_slab_empties_a_cache(void)
 {
 	struct cache cache;
 
@@ -117,9 +116,9 @@ static void drop_slab_drops(void)
 	cache_close(&cache);
 }
 
-/* Names are as long as they are, and freeing NULL or what was only allocated
- * is as good as freeing anything. */
-static void names_and_frees(void)
+/* Names may be long.  NULL, and a shrinker that was not registered, can be
+ * freed. */
+static void long_names_and_frees(void)
 {
 	char name[2000];
 	struct shrinker *shrinker;
@@ -136,10 +135,10 @@ static void names_and_frees(void)
 
 int main(void)
 {
-	RUN(first_use_races_with_nobody);
+	RUN(the_first_use_has_no_race);
 	RUN(the_default_domain_stays);
-	RUN(a_shrinkers_life);
-	RUN(drop_slab_drops);
-	RUN(names_and_frees);
+	RUN(the_life_of_a_shrinker);
+	RUN(drop_slab_empties_a_cache);
+	RUN(long_names_and_frees);
 	return checks_report("test_kernel_api");
 }

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Memory runs out at each allocation in turn: shrinkers, their names, walks inside
- * walks, the default domain, and traces of passes.  Each call says so, nothing that
- * shows has changed, nothing leaks, and the next attempt works.
+ * Shrinkers, names, walks, events and the default domain where memory runs out, at
+ * each allocation in turn: the call returns an error, nothing visible has changed,
+ * nothing leaks, and the next call works.
  */
 #include <linux/list_lru.h>
-#include <shrinker/trace.h>
+#include <shrinker/events.h>
 
-#include "cache.h"
 #include "injector.h"
+#include "threads.h"
 
-/* Before any other test: a machine that was too full once is not so for ever. */
+/* Runs first: after it has failed, the default domain can still be made. */
 static void the_default_domain(void)
 {
 	struct reclaim_domain *domain = NULL;
@@ -33,7 +33,7 @@ static void the_default_domain(void)
 	list_lru_destroy(&lru);
 }
 
-static void a_formatted_name(void)
+static void formatting_a_name(void)
 {
 	struct shrinker *shrinker = NULL;
 	unsigned long number;
@@ -41,15 +41,16 @@ static void a_formatted_name(void)
 
 	for (number = 0; !shrinker; number++)
 		WITH_ALLOCATIONS(number, shrinker = shrinker_alloc(0, "s-%d", 7));
-	/* The text, the shrinker, its name, and the domain's first counts. */
-	CHECK_EQ(number, 5);
+	/* The text, the shrinker, its name, the domain's first debugfs ids and
+	 * counts. */
+	CHECK_EQ(number, 6);
 	CHECK_EQ(shrinker_copy_name(shrinker, name, sizeof(name)), 3);
 	CHECK_TEXT(name, "s-7");
 	shrinker_free(shrinker);
 }
 
-/* With counters for each node, or one. */
-static void an_ordinary_shrinker(void)
+/* With one counter, or one for each node. */
+static void allocating_a_shrinker(void)
 {
 	static const unsigned int flags[] = { 0, SHRINKER_NUMA_AWARE };
 	unsigned long i, number;
@@ -64,8 +65,9 @@ static void an_ordinary_shrinker(void)
 						 domain, flags[i], "s"));
 			CHECK_EQ(walk(domain, 0), 0);
 		}
-		/* The shrinker, its name, the counts; counters for nodes. */
-		CHECK_EQ(number, 4 + i);
+		/* The shrinker, its name, the counts; debugfs ids, which stay
+		 * for the next attempt, or counters for nodes. */
+		CHECK_EQ(number, 5);
 		/* Registering and freeing need nothing. */
 		shrinker->count_objects = cache_count;
 		shrinker->scan_objects = cache_scan;
@@ -75,9 +77,8 @@ static void an_ordinary_shrinker(void)
 	}
 }
 
-static void another_name(void)
+static void renaming_a_shrinker(struct reclaim_domain *domain)
 {
-	struct reclaim_domain *domain = domain_new(1);
 	struct cache cache;
 	char name[16];
 
@@ -86,8 +87,6 @@ static void another_name(void)
 	CHECK_EQ(shrinker_copy_name(cache.shrinker, name, sizeof(name)), 1);
 	CHECK_TEXT(name, "a");
 	CHECK(shrinker_rename(cache.shrinker, "b"));
-	cache_close(&cache);
-	reclaim_domain_put(domain);
 }
 
 /* --- walks ---------------------------------------------------------------- */
@@ -109,11 +108,10 @@ static void count_inside(struct cache *cache, struct shrink_control *sc)
 	depth--;
 }
 
-/* Reclaim runs when memory is short: the first four walks need none.  A fifth one
- * inside them is refused, and those outside go on. */
-static void walks_inside_walks(void)
+/* Four walks need no memory, because reclaim runs when memory is short.  A fifth
+ * one inside them is refused, and the others go on. */
+static void walks_inside_walks(struct reclaim_domain *domain)
 {
-	struct reclaim_domain *domain = domain_new(1);
 	struct cache cache;
 
 	cache_open(&cache, domain, 'a', 1000);
@@ -128,59 +126,35 @@ static void walks_inside_walks(void)
 	atomic_store(&cache.objects, 1000);
 	CHECK_EQ(walk(domain, 0), 1000);
 	CHECK_EQ(refused, 1);
-	/* The record that was made then stays. */
+	/* The record that the last walk allocated stays. */
 	atomic_store(&cache.objects, 1000);
 	WITH_ALLOCATIONS(0, CHECK_EQ(walk(domain, 0), 1000));
 	CHECK_EQ(refused, 1);
-	cache_close(&cache);
-	reclaim_domain_put(domain);
 }
 
-static void walk_elsewhere(struct cache *cache, struct shrink_control *sc)
+/* A fifth walk beside four others has no record: it frees nothing. */
+static void walks_beside_walks(struct reclaim_domain *domain)
 {
-	struct sleeper *sleeper = cache->arg;
-
-	(void)sc;
-	sem_post(&sleeper->entered);
-	semaphore_wait(&sleeper->leave);
-}
-
-/* A fifth walk beside four others finds no record: it frees nothing. */
-static void walks_beside_walks(void)
-{
-	struct reclaim_domain *domain = domain_new(1);
 	struct reclaim_request request = { .nr_to_reclaim = 1, .nid = -1 };
 	struct reclaim_result result;
-	struct sleeper sleeper;
-	struct cache cache;
-	pthread_t thread[4];
+	struct sleepers s;
 	int i;
 
-	sleeper_init(&sleeper);
-	cache_open(&cache, domain, 'a', 1000);
-	cache.arg = &sleeper;
-	cache.on_count = walk_elsewhere;
-	for (i = 0; i < 4; i++)
-		thread[i] = thread_start(walk_thread, domain);
-	for (i = 0; i < 4; i++)
-		semaphore_wait(&sleeper.entered);
+	sleepers_open(&s, domain, false);
+	sleepers_walk(&s, 4);
 	WITH_ALLOCATIONS(0, CHECK_EQ(walk(domain, 0), 0));
 	WITH_ALLOCATIONS(0, CHECK_EQ(reclaim_drop_slab(domain), 0));
 	WITH_ALLOCATIONS(0, CHECK(reclaim_run(domain, &request, &result)));
 	CHECK_EQ(result.nr_reclaimed, 0);
 	for (i = 0; i < 4; i++)
-		sem_post(&sleeper.leave);
-	for (i = 0; i < 4; i++)
-		thread_join(thread[i]);
-	cache_close(&cache);
-	reclaim_domain_put(domain);
+		sleepers_wake(&s);
+	sleepers_join(&s);
 }
 
-/* --- traces --------------------------------------------------------------- */
+/* --- events --------------------------------------------------------------- */
 
-static void a_trace(void)
+static void starting_events(struct reclaim_domain *domain)
 {
-	struct reclaim_domain *domain = domain_new(1);
 	struct shrink_event event;
 	int error = -ENOMEM;
 	unsigned long number;
@@ -192,14 +166,12 @@ static void a_trace(void)
 	}
 	CHECK_EQ(number, 3);
 	WITH_ALLOCATIONS(0, reclaim_trace_stop(domain));
-	reclaim_domain_put(domain);
 }
 
-/* Where there is no memory for more events they are counted as lost; passes go
- * on, and later events are recorded again. */
-static void a_long_trace(void)
+/* Without memory for more events these are counted as lost.  Passes go on, and
+ * later events are kept again. */
+static void keeping_many_events(struct reclaim_domain *domain)
 {
-	struct reclaim_domain *domain = domain_new(1);
 	struct shrink_event events[700];
 	struct cache cache;
 	int i;
@@ -214,19 +186,17 @@ static void a_long_trace(void)
 	CHECK_EQ(reclaim_trace_lost(domain), 600 - 512);
 	CHECK_EQ(reclaim_trace_read(domain, events, 700), 514);
 	reclaim_trace_stop(domain);
-	cache_close(&cache);
-	reclaim_domain_put(domain);
 }
 
 int main(void)
 {
 	RUN(the_default_domain);
-	RUN(a_formatted_name);
-	RUN(an_ordinary_shrinker);
-	RUN(another_name);
-	RUN(walks_inside_walks);
-	RUN(walks_beside_walks);
-	RUN(a_trace);
-	RUN(a_long_trace);
+	RUN(formatting_a_name);
+	RUN(allocating_a_shrinker);
+	run_in(domain_new(1), renaming_a_shrinker);
+	run_in(domain_new(1), walks_inside_walks);
+	run_in(domain_new(1), walks_beside_walks);
+	run_in(domain_new(1), starting_events);
+	run_in(domain_new(1), keeping_many_events);
 	return checks_report("test_no_memory_registry");
 }

@@ -6,60 +6,38 @@
  */
 #include "check.h"
 #include "injector.h"
-#include "scan.h"
-#include "trace_replay.h"
+#include "recording.h"
 
 #define EVENTS 240
+#define WALKERS 8
 
-static const char names[] = "abcdefgh";
 static struct trace_text_event events[EVENTS];
 
-/* The same numbers each time. */
-static unsigned int pick(unsigned int below)
-{
-	static uint64_t state = 88172645463325252U;
-
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return (unsigned int)(state >> 33) % below;
-}
-
-/* Walkers that overlap on counters of few values, so that many stories are
- * possible, and ends that fit none of them. */
+/* Walkers that overlap on counters of few values, so that many worlds are possible,
+ * and ends that are impossible in each. */
 static void make_recording(void)
 {
-	int64_t running[8] = { 0 };
+	struct trace_text_event running[WALKERS] = { { 0 } };
 	int i;
 
+	between_lines = 50000;
 	for (i = 0; i < EVENTS; i++) {
-		int32_t pid = (int32_t)pick(8);
-		int64_t nr = pick(4) * 8;
-		uint64_t delta = scan_delta(1000, 3, DEFAULT_SEEKS);
+		uint32_t pid = random_bits() % WALKERS;
 
-		events[i] = (struct trace_text_event){
-			.kind = running[pid] ? TRACE_LINE_END : TRACE_LINE_START,
-			.line = (uint64_t)i + 1,
-			.time = (uint64_t)i * 50000,
-			.function_offset = (uint32_t)pid % 3,
-			.function_length = 1,
-			.pointer = 1,
-			.pid = pid,
-			.nid = pid / 3,
-			.nr = running[pid] ? running[pid] - 1 : nr,
-			.freeable = 1000,
-			.delta = (int64_t)delta,
-			.priority = 3,
-			.total_scan = scan_total(nr, delta, 1000, 3),
-		};
-		if (running[pid]) {
-			/* Nothing was scanned. */
-			events[i].total_scan = scan_total(running[pid] - 1, delta,
-							  1000, 3);
-			events[i].new_nr = running[pid] - 1 + (int64_t)delta +
-					   (pick(3) ? 0 : pick(3) * 8);
+		if (running[pid].line) {
+			int64_t others = random_bits() % 3 ?
+						 0 :
+						 (int64_t)(random_bits() % 3) * 8;
+
+			events[i] = end_event(&running[pid], 0, others);
+			running[pid].line = 0;
+		} else {
+			int64_t nr = (int64_t)(random_bits() % 4) * 8;
+
+			running[pid] = start_event((int32_t)pid, pid % 3,
+						   (int32_t)pid / 3, nr, 1000, 3);
+			events[i] = running[pid];
 		}
-		running[pid] = running[pid] ? 0 : nr + 1;
 	}
 }
 
@@ -69,7 +47,7 @@ struct findings {
 	size_t nr_shrinkers, nr_problems;
 };
 
-static void look(struct trace_replay *replay, struct findings *findings)
+static void copy_findings(struct trace_replay *replay, struct findings *findings)
 {
 	struct trace_replay_problem problems[8];
 	size_t i;
@@ -92,7 +70,7 @@ static bool replay_with(unsigned long number, struct findings *findings)
 	struct trace_replay *replay;
 	int error = -1;
 
-	WITH_ALLOCATIONS(number, replay = trace_replay_new());
+	WITH_ALLOCATIONS(number, replay = trace_replay_new(PASS_ERA_C));
 	if (!replay) {
 		CHECK_EQ(number, 0);
 		return false;
@@ -102,7 +80,7 @@ static bool replay_with(unsigned long number, struct findings *findings)
 	/* The end needs no memory, but for the list of problems, which may stay
 	 * shorter. */
 	WITH_ALLOCATIONS(error ? 0 : ~0UL, trace_replay_finish(replay));
-	look(replay, findings);
+	copy_findings(replay, findings);
 	CHECK(findings->totals.passes <= EVENTS / 2);
 	trace_replay_free(replay);
 	return !error;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The consequences of the arithmetic, each seen in a pass of its own. */
+/* What follows from the arithmetic of a pass, each in a pass of its own. */
 #include <shrinker/domain.h>
 #include <shrinker/one_pass.h>
 
@@ -7,6 +7,8 @@
 
 #define Q (INT64_C(1) << 62)
 #define COUNT_MAX ((uint64_t)INT64_MAX)
+/* For a struct one_pass. */
+#define A_THOUSAND_OBJECTS .count = 1000, .seeks = DEFAULT_SEEKS
 
 static struct one_pass run(uint64_t count, int64_t nr_deferred, int priority,
 			   int seeks)
@@ -31,10 +33,7 @@ static struct one_pass run(uint64_t count, int64_t nr_deferred, int priority,
 static void a_thousand_objects(void)
 {
 	uint64_t sizes[20];
-	struct one_pass pass = { .count = 1000,
-				 .seeks = DEFAULT_SEEKS,
-				 .max_calls = 100,
-				 .sizes = sizes,
+	struct one_pass pass = { A_THOUSAND_OBJECTS, .max_calls = 100, .sizes = sizes,
 				 .nr_sizes = 3 };
 	int i;
 
@@ -53,7 +52,8 @@ static void a_thousand_objects(void)
 		CHECK_EQ(sizes[i], i < 3 ? 128 : 0);
 }
 
-/* Below the batch size at priority 1 an even count is scanned, an odd not. */
+/* Below the batch size, at priority 1, an even count is scanned and an odd one is
+ * not. */
 static void odd_and_even_below_the_batch(void)
 {
 	struct one_pass even = run(100, 0, 1, DEFAULT_SEEKS);
@@ -66,8 +66,9 @@ static void odd_and_even_below_the_batch(void)
 	CHECK_EQ(odd.nr_deferred, 100);
 }
 
-/* Below 4,096 objects priority 12 adds nothing: only deferred work moves. */
-static void small_caches_at_low_pressure(void)
+/* Below 4,096 objects priority 12 adds nothing: only deferred objects are
+ * scanned. */
+static void small_caches_at_priority_12(void)
 {
 	CHECK_EQ(run(4095, 0, 12, DEFAULT_SEEKS).delta, 0);
 	CHECK_EQ(run(4096, 0, 12, DEFAULT_SEEKS).delta, 2);
@@ -75,8 +76,8 @@ static void small_caches_at_low_pressure(void)
 	CHECK_EQ(run(4095, 128 << 12, 12, DEFAULT_SEEKS).calls, 1);
 }
 
-/* 0 and SHRINK_EMPTY are returned as they are, and leave the counter. */
-static void nothing_to_count(void)
+/* A count of 0 or SHRINK_EMPTY is returned, and keeps the deferred objects. */
+static void counts_of_nothing(void)
 {
 	struct one_pass unknown = run(0, 77, 0, DEFAULT_SEEKS);
 	struct one_pass empty = run(SHRINK_EMPTY, 77, 0, DEFAULT_SEEKS);
@@ -89,8 +90,8 @@ static void nothing_to_count(void)
 	CHECK(!empty.emitted);
 }
 
-/* From 2^62 on doubling wraps: nothing is scanned, whatever the rest, and the
- * counter becomes 2 x count - 2^64.  SHRINK_STOP is no special count. */
+/* From a count of 2^62 on its double wraps: nothing is scanned, and 2 x count -
+ * 2^64 objects are deferred.  SHRINK_STOP is a count like others. */
 static void large_counts_are_never_scanned(void)
 {
 	static const uint64_t counts[] = { Q, Q + 1, COUNT_MAX - 1, COUNT_MAX };
@@ -111,11 +112,11 @@ static void large_counts_are_never_scanned(void)
 	CHECK_EQ(run(COUNT_MAX, 0, 0, DEFAULT_SEEKS).nr_deferred, -2);
 	CHECK_EQ(run(SHRINK_STOP, 0, 0, DEFAULT_SEEKS).calls, 0);
 	CHECK_EQ(run(SHRINK_STOP, 0, 0, DEFAULT_SEEKS).nr_deferred, -2);
-	/* Up to 2^62 - 1 it is exact, and scanned. */
+	/* 2^62 - 1 objects are scanned. */
 	CHECK_EQ(run(Q - 1, 0, 10, DEFAULT_SEEKS).calls, 10);
 }
 
-/* From 2^63 to 2^63 + 2^62 - 1 the pass has no end of its own. */
+/* With counts from 2^63 to 2^63 + 2^62 - 1 the pass does not end. */
 static void counts_that_loop_for_ever(void)
 {
 	static const uint64_t counts[] = { UINT64_C(1) << 63,
@@ -129,7 +130,7 @@ static void counts_that_loop_for_ever(void)
 		CHECK(pass.cut);
 		CHECK_EQ(pass.calls, 10);
 	}
-	/* And from there on nothing is scanned again. */
+	/* With higher counts nothing is scanned. */
 	for (i = 0; i < 3; i++) {
 		uint64_t count = (UINT64_C(1) << 63) + Q + (uint64_t)i;
 		struct one_pass pass = run(count, 0, 0, DEFAULT_SEEKS);
@@ -140,8 +141,8 @@ static void counts_that_loop_for_ever(void)
 	}
 }
 
-/* With the counter at its cap of 2f nothing wraps at priority 0 up to the
- * counts that the documentation names, and one more wraps. */
+/* With deferred objects at their cap of 2 x count, nothing wraps at priority 0 up
+ * to the counts that the documentation names; with one more object it does. */
 static void counts_that_are_safe_at_the_cap(void)
 {
 	static const struct {
@@ -164,13 +165,13 @@ static void counts_that_are_safe_at_the_cap(void)
 		pass = run((uint64_t)f, 2 * f, 0, limit[i].seeks);
 		CHECK(pass.total_scan < 0);
 		CHECK_EQ(pass.calls, 0);
-		/* All deferred work is forgotten. */
+		/* All deferred objects are dropped. */
 		CHECK_EQ(pass.nr_deferred, 0);
 	}
 }
 
-/* A negative counter hurts one more pass, then it is non-negative again. */
-static void a_negative_counter_heals(void)
+/* After one more pass a negative counter is non-negative again. */
+static void a_negative_counter_lasts_one_pass(void)
 {
 	struct one_pass pass = run(1000, -5000, 0, DEFAULT_SEEKS);
 
@@ -192,15 +193,12 @@ static unsigned long scan_by_script(void *arg, unsigned long nr_to_scan,
 	return ++*calls == 4 ? SHRINK_STOP : 5000000000UL;
 }
 
-/* The scan function is called for each batch; its SHRINK_STOP ends the pass. */
-static void the_callers_scan_function(void)
+/* The caller's function is called for each batch; its SHRINK_STOP ends the pass. */
+static void the_scan_function_is_the_callers(void)
 {
 	int calls = 0;
-	struct one_pass pass = { .count = 1000,
-				 .seeks = DEFAULT_SEEKS,
-				 .max_calls = 100,
-				 .scan = scan_by_script,
-				 .arg = &calls };
+	struct one_pass pass = { A_THOUSAND_OBJECTS, .max_calls = 100,
+				 .scan = scan_by_script, .arg = &calls };
 
 	CHECK(one_pass_run(&pass));
 	CHECK_EQ(pass.calls, 4);
@@ -211,30 +209,24 @@ static void the_callers_scan_function(void)
 	CHECK(!pass.cut);
 }
 
-/* max_calls calls are made, and cut says that one more was wanted. */
+/* At most max_calls calls are made; cut says that the pass wanted another one. */
 static void max_calls_is_exact(void)
 {
-	struct one_pass pass = { .count = 1000, .seeks = DEFAULT_SEEKS };
+	static const uint64_t max_calls[] = { 15, 14, 0 };
+	size_t i;
 
-	pass.max_calls = 15;
-	CHECK(one_pass_run(&pass));
-	CHECK(!pass.cut);
-	CHECK_EQ(pass.nr_deferred, 80);
-	pass.max_calls = 14;
-	pass.nr_deferred = 0;
-	CHECK(one_pass_run(&pass));
-	CHECK(pass.cut);
-	CHECK_EQ(pass.calls, 14);
-	CHECK_EQ(pass.nr_deferred, 2000 - 14 * 128);
-	pass.max_calls = 0;
-	pass.nr_deferred = 0;
-	CHECK(one_pass_run(&pass));
-	CHECK(pass.cut);
-	CHECK_EQ(pass.calls, 0);
-	CHECK_EQ(pass.returned, 0);
+	for (i = 0; i < LENGTH(max_calls); i++) {
+		struct one_pass pass = { A_THOUSAND_OBJECTS,
+					 .max_calls = max_calls[i] };
+
+		CHECK(one_pass_run(&pass));
+		CHECK_EQ(pass.cut, max_calls[i] < 15);
+		CHECK_EQ(pass.calls, max_calls[i]);
+		CHECK_EQ(pass.returned, max_calls[i] * 128);
+		CHECK_EQ(pass.nr_deferred, 2000 - max_calls[i] * 128);
+	}
 }
 
-/* No stall guard here: a pass without progress ends by max_calls alone. */
 static unsigned long scan_nothing(void *arg, unsigned long nr_to_scan,
 				  unsigned long *nr_scanned)
 {
@@ -244,30 +236,26 @@ static unsigned long scan_nothing(void *arg, unsigned long nr_to_scan,
 	return 0;
 }
 
-static void no_stall_guard(void)
+/* There is no stall limit: a pass without progress ends at max_calls. */
+static void no_stall_limit(void)
 {
-	struct one_pass pass = { .count = 1000,
-				 .seeks = DEFAULT_SEEKS,
-				 .max_calls = 3 * RECLAIM_STALL_LIMIT,
-				 .scan = scan_nothing };
+	struct one_pass pass = { A_THOUSAND_OBJECTS, .scan = scan_nothing,
+				 .max_calls = 3 * RECLAIM_STALL_LIMIT };
 
 	CHECK(one_pass_run(&pass));
 	CHECK_EQ(pass.calls, 3 * RECLAIM_STALL_LIMIT);
 	CHECK(pass.cut);
 }
 
-/* A priority out of range is refused, and nothing is called or changed. */
+/* With a priority out of range nothing is called or changed. */
 static void wrong_priorities_are_refused(void)
 {
 	static const int wrong[] = { -1, 64, INT32_MAX, INT32_MIN };
 	int i;
 
 	for (i = 0; i < 4; i++) {
-		struct one_pass pass = { .count = 1000,
-					 .nr_deferred = 5,
-					 .priority = wrong[i],
-					 .seeks = DEFAULT_SEEKS,
-					 .max_calls = 100 };
+		struct one_pass pass = { A_THOUSAND_OBJECTS, .nr_deferred = 5,
+					 .priority = wrong[i], .max_calls = 100 };
 
 		CHECK(!one_pass_run(&pass));
 		CHECK_EQ(pass.nr_deferred, 5);
@@ -278,9 +266,7 @@ static void wrong_priorities_are_refused(void)
 static unsigned long run_another(void *arg, unsigned long nr_to_scan,
 				 unsigned long *nr_scanned)
 {
-	struct one_pass inner = { .count = 1000,
-				  .seeks = DEFAULT_SEEKS,
-				  .max_calls = 100 };
+	struct one_pass inner = { A_THOUSAND_OBJECTS, .max_calls = 100 };
 
 	(void)arg;
 	(void)nr_scanned;
@@ -289,12 +275,10 @@ static unsigned long run_another(void *arg, unsigned long nr_to_scan,
 	return nr_to_scan;
 }
 
-/* A pass can be run inside another: it is no reclaim. */
+/* A pass can run inside another one, because it is no reclaim. */
 static void passes_nest(void)
 {
-	struct one_pass pass = { .count = 1000,
-				 .seeks = DEFAULT_SEEKS,
-				 .max_calls = 100,
+	struct one_pass pass = { A_THOUSAND_OBJECTS, .max_calls = 100,
 				 .scan = run_another };
 
 	CHECK(one_pass_run(&pass));
@@ -305,15 +289,15 @@ int main(void)
 {
 	RUN(a_thousand_objects);
 	RUN(odd_and_even_below_the_batch);
-	RUN(small_caches_at_low_pressure);
-	RUN(nothing_to_count);
+	RUN(small_caches_at_priority_12);
+	RUN(counts_of_nothing);
 	RUN(large_counts_are_never_scanned);
 	RUN(counts_that_loop_for_ever);
 	RUN(counts_that_are_safe_at_the_cap);
-	RUN(a_negative_counter_heals);
-	RUN(the_callers_scan_function);
+	RUN(a_negative_counter_lasts_one_pass);
+	RUN(the_scan_function_is_the_callers);
 	RUN(max_calls_is_exact);
-	RUN(no_stall_guard);
+	RUN(no_stall_limit);
 	RUN(wrong_priorities_are_refused);
 	RUN(passes_nest);
 	return checks_report("test_one_pass");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The steps of a pass, against wide arithmetic and at the edges. */
+/* The steps of a pass, at the limits of 64 bits and against 128-bit arithmetic. */
 #include "check.h"
 #include "scan.h"
 
@@ -10,7 +10,7 @@ typedef __int128 wide;
 
 static uint64_t random_state = 88172645463325252U;
 
-/* Random bits, shifted so that all magnitudes come. */
+/* Random bits, shifted so that numbers of all magnitudes occur. */
 static uint64_t random_bits(void)
 {
 	random_state ^= random_state << 13;
@@ -54,7 +54,8 @@ static void wraps_modulo_2_64(void)
 	}
 }
 
-/* seeks 0 asks for half of the cache, toward zero, whatever the priority. */
+/* With seeks 0, delta is half of the count, rounded toward zero, at any
+ * priority. */
 static void delta_without_seeks_is_half(void)
 {
 	CHECK_EQ(scan_delta(1001, 0, 0), 500);
@@ -64,8 +65,8 @@ static void delta_without_seeks_is_half(void)
 	CHECK_EQ(scan_delta(MIN, 63, 0), UINT64_C(3) << 62);
 }
 
-/* delta is the shifted count times 4, cut to 64 bits, over unsigned seeks. */
-static void delta_is_the_formula(void)
+/* delta is the shifted count times 4, cut to 64 bits, divided by unsigned seeks. */
+static void delta_follows_the_formula(void)
 {
 	static const int seeks[] = { 1, 2, 3, 4, 7, INT32_MAX, -1, INT32_MIN };
 	unsigned int s;
@@ -79,7 +80,7 @@ static void delta_is_the_formula(void)
 	CHECK_EQ(scan_delta(INT64_C(1) << 62, 0, 2), 0);
 	/* The shift keeps the sign. */
 	CHECK_EQ(scan_delta(-1, 63, 1), UINT64_MAX - 3);
-	/* A negative divisor is a huge one. */
+	/* Negative seeks are a huge divisor. */
 	CHECK_EQ(scan_delta(1000, 0, -1), 0);
 	CHECK_EQ(scan_delta(INT64_C(1) << 40, 0, -1), 1024);
 
@@ -87,15 +88,15 @@ static void delta_is_the_formula(void)
 		int64_t freeable = random_signed();
 		int priority = (int)(random_bits() % 64);
 
-		for (s = 0; s < sizeof(seeks) / sizeof(seeks[0]); s++)
+		for (s = 0; s < LENGTH(seeks); s++)
 			CHECK_EQ(scan_delta(freeable, priority, seeks[s]),
 				 (uint64_t)((wide)(freeable >> priority) * 4) /
 					 (uint32_t)seeks[s]);
 	}
 }
 
-/* Deferred work counts the less the higher the priority; the cap is 2f. */
-static void total_is_the_formula(void)
+/* The deferred objects are shifted by the priority; the cap is 2 x count. */
+static void total_follows_the_formula(void)
 {
 	int i;
 
@@ -103,7 +104,7 @@ static void total_is_the_formula(void)
 	CHECK_EQ(scan_total(4096, 10, 1000, 12), 11);
 	CHECK_EQ(scan_total(5000, 10, 1000, 0), 2000);
 	CHECK_EQ(scan_total(-1, 0, 1000, 12), -1);
-	/* Past 2^63 - 1 it is negative and nothing is scanned. */
+	/* Above 2^63 - 1 it is negative, so nothing is scanned. */
 	CHECK_EQ(scan_total(MAX, 1, 1000, 0), MIN);
 	CHECK_EQ(scan_total(0, 1, MAX, 0), -2);
 
@@ -119,7 +120,7 @@ static void total_is_the_formula(void)
 	}
 }
 
-/* 0 stands for 128, everything else for itself. */
+/* 0 means 128. */
 static void batch_has_a_default(void)
 {
 	CHECK_EQ(scan_batch_size(0), SHRINK_BATCH);
@@ -127,7 +128,7 @@ static void batch_has_a_default(void)
 	CHECK_EQ(scan_batch_size(-5), -5);
 }
 
-/* A full batch is wanted, and so is less where it is the whole cache. */
+/* The pass goes on for a full batch, or for less if that is the whole cache. */
 static void small_caches_need_no_full_batch(void)
 {
 	CHECK(scan_wanted(128, 128, 1000));
@@ -139,15 +140,15 @@ static void small_caches_need_no_full_batch(void)
 	CHECK(scan_wanted(-2, -2, MAX));
 }
 
-/* What was not scanned is left over, never less than 0, never more than 2f. */
-static void deferred_is_the_formula(void)
+/* Objects that were not scanned are deferred: at least 0, at most 2 x count. */
+static void deferred_follows_the_formula(void)
 {
 	int i;
 
 	CHECK_EQ(scan_deferred(0, 2000, 1920, 1000), 80);
 	CHECK_EQ(scan_deferred(0, 100, 200, 1000), 0);
 	CHECK_EQ(scan_deferred(5000, 100, 0, 1000), 2000);
-	/* Doubling has wrapped: the only way to a negative counter. */
+	/* Negative only if the double of the count has wrapped. */
 	CHECK_EQ(scan_deferred(0, 0, 0, MAX), -2);
 	CHECK_EQ(scan_deferred(0, 0, 0, -3), -6);
 
@@ -169,10 +170,10 @@ int main(void)
 {
 	RUN(wraps_modulo_2_64);
 	RUN(delta_without_seeks_is_half);
-	RUN(delta_is_the_formula);
-	RUN(total_is_the_formula);
+	RUN(delta_follows_the_formula);
+	RUN(total_follows_the_formula);
 	RUN(batch_has_a_default);
 	RUN(small_caches_need_no_full_batch);
-	RUN(deferred_is_the_formula);
+	RUN(deferred_follows_the_formula);
 	return checks_report("test_scan");
 }

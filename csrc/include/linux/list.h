@@ -1,159 +1,172 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Doubly linked lists through a member of what is on them, with the names that
- * sources written for the kernel use.  A head is a member that belongs to no
- * object; an empty list, or an object on no list, is a member that points to
- * itself.
+ * Lists (shrinker/list.h) whose changes are looked at first: an item that is added
+ * twice, deleted twice, or whose neighbours do not know it fails the test, with the
+ * place.  Nothing is changed then.
  *
- * Nothing here takes a lock.
+ * Seen is what a kernel with CONFIG_LIST_HARDENED sees, and a bucket's node that is
+ * deleted twice.  An item that is added while it is on another list is seen when that
+ * list is changed beside it.
  */
 #ifndef SHRINKER_LINUX_LIST_H
 #define SHRINKER_LINUX_LIST_H
 
-#ifndef SHRINKER_CDEF
-#include <stdbool.h>
-#include <stddef.h>
+#include <shrinker/list.h>
+#include <linux/kit.h>
+
+#ifdef __cplusplus
+extern "C" {
 #endif
 
-/**
- * struct list_head - a list, or the place of an object on one
- * @next: first of the list, or successor
- * @prev: last of the list, or predecessor
- */
-struct list_head {
-	struct list_head *next, *prev;
-};
+/* Says what is wrong with the lists at @item. */
+void shrinker_kit_list_fail(const char *call, const void *item, const char *what,
+			    const char *place);
 
-#ifndef SHRINKER_CDEF
-
-/* The object of which @pointer is the @member. */
-#ifndef container_of
-#define container_of(pointer, type, member)                                    \
-	((type *)(void *)((char *)(pointer) - offsetof(type, member)))
+#ifdef __cplusplus
+}
 #endif
 
-#define LIST_HEAD_INIT(name) { &(name), &(name) }
-
-/* <sys/queue.h> has something else under this name. */
-#ifndef LIST_HEAD
-#define LIST_HEAD(name) struct list_head name = LIST_HEAD_INIT(name)
-#endif
-
-static inline void INIT_LIST_HEAD(struct list_head *list)
+/* Whether @item may come between @left and @right. */
+static inline bool shrinker_kit_may_add(const char *call, struct list_head *item,
+					struct list_head *left,
+					struct list_head *right, const char *place)
 {
-	list->next = list->prev = list;
+	const char *what = NULL;
+
+	if (!left || !right)
+		what = "the list was not initialised, or was deleted";
+	else if (item == left || item == right)
+		what = "it is on the list already";
+	else if (left->next != right || right->prev != left)
+		what = "the list is broken: was an item added twice, or freed?";
+	else
+		return true;
+	shrinker_kit_list_fail(call, item, what, place);
+	return false;
 }
 
-static inline bool list_empty(const struct list_head *head)
+static inline bool shrinker_kit_may_del(const char *call, struct list_head *item,
+					const char *place)
 {
-	return head->next == head;
+	const char *what = NULL;
+
+	if (!item->prev || !item->next)
+		what = "it was deleted before, or never added";
+	else if (item->prev->next != item || item->next->prev != item)
+		what = "its neighbours do not know it: was it added twice, or a neighbour freed?";
+	else
+		return true;
+	shrinker_kit_list_fail(call, item, what, place);
+	return false;
 }
 
-/* Makes @left and @right neighbours. */
-static inline void shrinker_list_join(struct list_head *left,
-				      struct list_head *right)
+static inline bool shrinker_kit_may_hash(const char *call, struct hlist_node *node,
+					 struct hlist_node *first, const char *place)
 {
-	left->next = right;
-	right->prev = left;
+	if (node != first)
+		return true;
+	shrinker_kit_list_fail(call, node, "it is in the bucket already", place);
+	return false;
 }
 
-/* Puts @item first. */
-static inline void list_add(struct list_head *item, struct list_head *head)
+static inline bool shrinker_kit_may_unhash(const char *call, struct hlist_node *node,
+					   const char *place)
 {
-	shrinker_list_join(item, head->next);
-	shrinker_list_join(head, item);
+	const char *what = NULL;
+
+	if (!node->pprev)
+		what = "it was deleted before, or never added";
+	else if (node->pprev != &node->next && *node->pprev != node)
+		what = "its neighbours do not know it: was it added twice, or a neighbour freed?";
+	else if (node->pprev != &node->next && node->next &&
+		 node->next->pprev != &node->next)
+		what = "its neighbours do not know it: was it added twice, or a neighbour freed?";
+	else
+		return true;
+	shrinker_kit_list_fail(call, node, what, place);
+	return false;
 }
 
-/* Puts @item last. */
-static inline void list_add_tail(struct list_head *item, struct list_head *head)
+/* Functions of their own, so that what a macro is given is worked out once. */
+static inline void shrinker_kit_list_add(struct list_head *item, struct list_head *head,
+	const char *place)
 {
-	shrinker_list_join(head->prev, item);
-	shrinker_list_join(item, head);
+	if (shrinker_kit_may_add("list_add()", item, head, head->next, place))
+		(list_add)(item, head);
 }
+#define list_add(item, head) \
+	shrinker_kit_list_add((item), (head), SHRINKER_KIT_PLACE)
 
-/* Takes @item off its list; it is good for nothing before it is put on one. */
-static inline void list_del(struct list_head *item)
+static inline void shrinker_kit_list_add_tail(struct list_head *item, struct list_head *head,
+	const char *place)
 {
-	shrinker_list_join(item->prev, item->next);
-	item->next = item->prev = NULL;
+	if (shrinker_kit_may_add("list_add_tail()", item, head->prev, head, place))
+		(list_add_tail)(item, head);
 }
+#define list_add_tail(item, head) \
+	shrinker_kit_list_add_tail((item), (head), SHRINKER_KIT_PLACE)
 
-/* Takes @item off its list, or off none. */
-static inline void list_del_init(struct list_head *item)
+static inline void shrinker_kit_list_del(struct list_head *item,
+	const char *place)
 {
-	shrinker_list_join(item->prev, item->next);
-	INIT_LIST_HEAD(item);
+	if (shrinker_kit_may_del("list_del()", item, place))
+		(list_del)(item);
 }
+#define list_del(item) \
+	shrinker_kit_list_del((item), SHRINKER_KIT_PLACE)
 
-static inline void list_move(struct list_head *item, struct list_head *head)
+static inline void shrinker_kit_list_del_init(struct list_head *item,
+	const char *place)
 {
-	shrinker_list_join(item->prev, item->next);
-	list_add(item, head);
+	if (shrinker_kit_may_del("list_del_init()", item, place))
+		(list_del_init)(item);
 }
+#define list_del_init(item) \
+	shrinker_kit_list_del_init((item), SHRINKER_KIT_PLACE)
 
-static inline void list_move_tail(struct list_head *item, struct list_head *head)
+static inline void shrinker_kit_list_move(struct list_head *item, struct list_head *head,
+	const char *place)
 {
-	shrinker_list_join(item->prev, item->next);
-	list_add_tail(item, head);
+	if (shrinker_kit_may_del("list_move()", item, place))
+		(list_move)(item, head);
 }
+#define list_move(item, head) \
+	shrinker_kit_list_move((item), (head), SHRINKER_KIT_PLACE)
 
-/* All of @list behind the last of @head; @list is empty then. */
-static inline void list_splice_tail_init(struct list_head *list,
-					 struct list_head *head)
+static inline void shrinker_kit_list_move_tail(struct list_head *item, struct list_head *head,
+	const char *place)
 {
-	if (list_empty(list))
-		return;
-	shrinker_list_join(head->prev, list->next);
-	shrinker_list_join(list->prev, head);
-	INIT_LIST_HEAD(list);
+	if (shrinker_kit_may_del("list_move_tail()", item, place))
+		(list_move_tail)(item, head);
 }
+#define list_move_tail(item, head) \
+	shrinker_kit_list_move_tail((item), (head), SHRINKER_KIT_PLACE)
 
-/* All of @list before the first of @head; @list is empty then. */
-static inline void list_splice_init(struct list_head *list,
-				    struct list_head *head)
+static inline void shrinker_kit_list_replace(struct list_head *old, struct list_head *item,
+	const char *place)
 {
-	if (list_empty(list))
-		return;
-	shrinker_list_join(list->prev, head->next);
-	shrinker_list_join(head, list->next);
-	INIT_LIST_HEAD(list);
+	if (shrinker_kit_may_del("list_replace()", old, place))
+		(list_replace)(old, item);
 }
+#define list_replace(old, item) \
+	shrinker_kit_list_replace((old), (item), SHRINKER_KIT_PLACE)
 
-#define list_entry(pointer, type, member) container_of(pointer, type, member)
+static inline void shrinker_kit_hlist_add_head(struct hlist_node *node, struct hlist_head *head,
+	const char *place)
+{
+	if (shrinker_kit_may_hash("hlist_add_head()", node, head->first, place))
+		(hlist_add_head)(node, head);
+}
+#define hlist_add_head(node, head) \
+	shrinker_kit_hlist_add_head((node), (head), SHRINKER_KIT_PLACE)
 
-/* Of a list that is not empty. */
-#define list_first_entry(head, type, member)                                   \
-	list_entry((head)->next, type, member)
-#define list_last_entry(head, type, member)                                    \
-	list_entry((head)->prev, type, member)
-
-#define list_first_entry_or_null(head, type, member)                           \
-	(list_empty(head) ? NULL : list_first_entry(head, type, member))
-
-#define list_for_each(item, head)                                              \
-	for ((item) = (head)->next; (item) != (head); (item) = (item)->next)
-
-/* @item may be taken off the list meanwhile; @after may not. */
-#define list_for_each_safe(item, after, head)                                  \
-	for ((item) = (head)->next, (after) = (item)->next; (item) != (head);  \
-	     (item) = (after), (after) = (item)->next)
-
-/* What @member of the entry at @pointer points to, as an entry. */
-#define list_next_entry(entry, member)                                         \
-	list_entry((entry)->member.next, __typeof__(*(entry)), member)
-
-#define list_for_each_entry(entry, head, member)                               \
-	for ((entry) = list_entry((head)->next, __typeof__(*(entry)), member); \
-	     &(entry)->member != (head);                                       \
-	     (entry) = list_next_entry(entry, member))
-
-/* @entry may be taken off the list, and be freed, meanwhile; @after may not. */
-#define list_for_each_entry_safe(entry, after, head, member)                   \
-	for ((entry) = list_entry((head)->next, __typeof__(*(entry)), member), \
-	    (after) = list_next_entry(entry, member);                          \
-	     &(entry)->member != (head);                                       \
-	     (entry) = (after), (after) = list_next_entry(after, member))
-
-#endif /* SHRINKER_CDEF */
+static inline void shrinker_kit_hlist_del(struct hlist_node *node,
+	const char *place)
+{
+	if (shrinker_kit_may_unhash("hlist_del()", node, place))
+		(hlist_del)(node);
+}
+#define hlist_del(node) \
+	shrinker_kit_hlist_del((node), SHRINKER_KIT_PLACE)
 
 #endif /* SHRINKER_LINUX_LIST_H */

@@ -1,31 +1,34 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A domain is a machine: it holds what a kernel has once, the number of nodes,
- * the registry, the counters and the trace sink.  The kernel-named functions of
- * shrinker.h work on the default domain; tests, simulations and services make
- * their own.
+ * A domain is a machine.  It has what a kernel has once: the number of nodes, the
+ * registry, the memory cgroups, the counters, the events.  The functions of
+ * shrinker.h that have kernel names work on the default domain.  Tests, simulations
+ * and services make their own domains.
  */
 #ifndef SHRINKER_DOMAIN_H
 #define SHRINKER_DOMAIN_H
 
 #include <shrinker/shrinker.h>
 
-/* Fruitless scan calls after which a pass is ended, unless a domain says
- * otherwise. */
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Usual stall limit: a pass ends after so many scan calls that made no progress. */
 #define RECLAIM_STALL_LIMIT 1024
-/* Nodes of a domain at most, as many as the kernel can be built for. */
+/* Most nodes of a domain, as many as the kernel can be built for. */
 #define RECLAIM_MAX_NODES 1024
 
 /**
- * struct reclaim_statistics - what happened in a domain so far
- * @walks: walks over the registry (shrink_slab() calls that were not refused)
+ * struct reclaim_statistics - counts of a domain since it was made
+ * @walks: walks: calls of shrink_slab() that were not refused
  * @passes: passes that got past the count
  * @scan_calls: calls of scan_objects() that were accounted
- * @slabs_scanned: objects scanned in them, modulo 2^64 (the kernel's vm event)
- * @freed: objects freed in them, modulo 2^64
- * @stalled: passes ended because they made no progress
- * @nested: reclaims refused because the thread was in a callback already
- * @host_entries: how often walks entered a host runtime
+ * @slabs_scanned: objects scanned in these calls, modulo 2^64 (SLABS_SCANNED)
+ * @freed: objects freed in these calls, modulo 2^64
+ * @stalled: passes that were ended because they made no progress
+ * @nested: reclaims that were refused because the thread was in a callback
+ * @host_entries: number of times that walks entered a host
  */
 struct reclaim_statistics {
 	uint64_t walks;
@@ -39,13 +42,13 @@ struct reclaim_statistics {
 };
 
 /**
- * struct reclaim_request - what reclaim_run() is asked for
- * @nr_to_reclaim: objects to free; it stops after the first priority at which
- *	that many have gone
- * @gfp_mask: allocation context that callbacks are told
- * @nid: memory node; -1 for all of them
- * @memcg: walk this group and those below; NULL: all
- * @priority: where to start, DEF_PRIORITY usually; it goes down to 0
+ * struct reclaim_request - arguments of reclaim_run()
+ * @nr_to_reclaim: objects to free; the ladder ends after the first priority at
+ *	which so many are freed
+ * @gfp_mask: allocation context, for the callbacks
+ * @nid: memory node; -1: all nodes
+ * @memcg: walk this group and the groups below it; NULL: all groups
+ * @priority: first priority, usually DEF_PRIORITY; the last one is 0
  */
 struct reclaim_request {
 	uint64_t nr_to_reclaim;
@@ -56,7 +59,7 @@ struct reclaim_request {
 };
 
 /**
- * struct reclaim_result - what came of it
+ * struct reclaim_result - results of reclaim_run()
  * @nr_reclaimed: objects freed, modulo 2^64
  * @nr_scanned: objects scanned, modulo 2^64
  * @passes: passes that got past the count
@@ -72,40 +75,40 @@ struct reclaim_result {
 };
 
 /* Flags of reclaim_domain_create(). */
-/* There are memory cgroups; without it, shrinkers cannot be aware of them. */
+/* There are memory cgroups.  Without it, no shrinker is memcg-aware. */
 #define RECLAIM_MEMCG (1U << 0)
-/* Kernel-memory accounting is on; without it, walks over a memory cgroup call
- * shrinkers with SHRINKER_NONSLAB alone. */
+/* Kernel-memory accounting is on.  Without it, walks for a memory cgroup call only
+ * shrinkers with SHRINKER_NONSLAB. */
 #define RECLAIM_KMEM (1U << 1)
 
 /**
- * reclaim_domain_create - a new machine
+ * reclaim_domain_create - make a domain
  * @nr_nodes: memory nodes, 1 to RECLAIM_MAX_NODES
- * @stall_limit: fruitless scan calls after which a pass is ended as if the
- *	callback had said SHRINK_STOP; 0: never, as in the kernel
+ * @stall_limit: scan calls without progress after which a pass ends, as if the
+ *	callback had returned SHRINK_STOP; 0: no limit, as in the kernel
  * @flags: RECLAIM_*
  *
- * Return: the domain, held once for the caller; NULL where memory ran out, also
- * for handlers without which a child of fork() could find the domain locked for
- * ever, or @nr_nodes is out of range.
+ * Return: the domain, held once for the caller.  NULL where @nr_nodes is out of
+ * range, or memory ran out for the domain or for the handlers that fork() needs.
  */
 struct reclaim_domain *reclaim_domain_create(int nr_nodes,
 					     unsigned long stall_limit,
 					     unsigned int flags);
 
 /**
- * reclaim_domain_put - let go of a domain
+ * reclaim_domain_put - drop the creator's reference to a domain
+ * @domain: NULL is allowed; the default domain stays
  *
- * Its memory goes with the last of its shrinkers.  The default domain stays.
+ * Shrinkers, lrus and groups hold their domain: the last reference releases it.
  *
- * Context: no walk of the caller's may be under way in it.
+ * Context: not inside a callback of a walk in this domain.
  */
 void reclaim_domain_put(struct reclaim_domain *domain);
 
 /**
- * reclaim_default_domain - the domain behind the kernel-named functions
+ * reclaim_default_domain - the domain of the functions with kernel names
  *
- * Made at the first call: one node, the default stall limit, memory cgroups and
+ * The first call makes it: one node, RECLAIM_STALL_LIMIT, memory cgroups,
  * kernel-memory accounting.
  *
  * Return: the domain, not held for the caller; NULL where memory ran out.
@@ -116,7 +119,7 @@ int reclaim_domain_nr_nodes(const struct reclaim_domain *domain);
 
 /**
  * reclaim_shrinker_alloc - shrinker_alloc() for any domain
- * @name: taken as it is
+ * @name: the name itself, not a format
  *
  * The shrinker holds its domain.
  */
@@ -138,15 +141,16 @@ unsigned long reclaim_shrink_slab(struct reclaim_domain *domain, gfp_t gfp_mask,
 unsigned long reclaim_drop_slab(struct reclaim_domain *domain);
 
 /**
- * reclaim_run - the ladder: from request->priority down to 0 until enough is
- * freed
+ * reclaim_run - the priority ladder: walk at one priority after the other, from
+ * request->priority down to 0, until enough objects are freed
  *
- * At each priority every memory cgroup under the target is walked, parents first,
- * each on every node asked for, so that nobody is spared for standing late.
+ * At each priority, walks the target and all groups below it, parents first, each
+ * on every node of the request.  It does not stop within a priority: groups late in
+ * the order get as many walks as the first.
  *
  * Context: as shrink_slab().
  * Return: false, and nothing happens, where @request is out of range.  Inside a
- * callback true, with nothing walked.
+ * callback: true, and nothing is walked.
  */
 bool reclaim_run(struct reclaim_domain *domain,
 		 const struct reclaim_request *request,
@@ -155,8 +159,8 @@ bool reclaim_run(struct reclaim_domain *domain,
 /**
  * reclaim_stop_walk - end the calling thread's walk after this callback
  *
- * The pass ends as if the callback had said SHRINK_STOP, whatever it returns;
- * ladder and drop_slab() end too.  Outside a callback it does nothing.
+ * The pass ends as if the callback had returned SHRINK_STOP.  reclaim_run() and
+ * drop_slab() end too.  Outside a callback it does nothing.
  */
 void reclaim_stop_walk(void);
 
@@ -166,27 +170,31 @@ void reclaim_stop_walk(void);
 bool reclaim_in_callback(void);
 
 /**
- * reclaim_domain_nr_lingering - shrinkers that were freed while callbacks of
- * theirs were running, and have not been released yet
+ * reclaim_domain_nr_lingering - number of shrinkers that were unregistered and
+ * whose callbacks may still run
  */
 unsigned long reclaim_domain_nr_lingering(struct reclaim_domain *domain);
 
 /**
- * reclaim_domain_stalled - where the domain counts passes without progress
+ * reclaim_domain_stalled - the address of the domain's count of stalled passes
  *
- * For callers to whom a call is dear.  Another thread's count may be seen late.
+ * For callers for which a call is too expensive.  May be late by what other threads
+ * have just counted.
  *
- * Return: valid as long as the domain; to be read only.
+ * Return: valid as long as the domain; read only.
  */
 const volatile uint64_t *reclaim_domain_stalled(struct reclaim_domain *domain);
 
 /**
- * reclaim_domain_get_statistics - what happened so far
+ * reclaim_domain_get_statistics - read the domain's counts
  *
- * Each number is exact for the walks that have ended; of a walk under way some
- * may be missing.
+ * Includes all walks that have ended, and a part of the walks that run.
  */
 void reclaim_domain_get_statistics(struct reclaim_domain *domain,
 				   struct reclaim_statistics *statistics);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif /* SHRINKER_DOMAIN_H */

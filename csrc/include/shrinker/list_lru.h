@@ -1,55 +1,57 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Lists of objects that could be freed, in the order in which they were added:
- * one list for each memory node and, where the lru belongs to a memcg-aware
- * shrinker, for each memory cgroup.  Names and signatures are the kernel's.
+ * Lists of objects that could be freed, in the order in which they were added: one
+ * list for each memory node and, where the lru is memcg-aware, for each memory
+ * cgroup.  Names and signatures are the kernel's.
  *
- * An item is a struct list_head inside the caller's object, made by
- * INIT_LIST_HEAD().  As long as it is on a list it belongs to the lru, and it is
- * always named with the same node and group: that of the list is found with
- * them, also when the group has gone offline and the item lives on with its
- * parent.  Who names a group holds it, as everywhere (memcg.h).
+ * An item is a struct list_head inside the caller's object, initialised by
+ * INIT_LIST_HEAD().  As long as it is on a list it belongs to the lru.  The caller
+ * always passes the node and the group with which it was added: they lead to its
+ * list, also after the group has gone offline and the item was moved to the
+ * parent's list.  As everywhere (memcg.h), the caller holds the group.
  *
- * What may run beside what: everything beside everything, from any thread,
- * but list_lru_init*() and list_lru_destroy() of the lru itself.  Groups may go
- * offline, and be removed, at any time.
+ * All functions may run beside each other, in any thread, with one exception: while
+ * list_lru_init*() or list_lru_destroy() runs, no other thread may use the same
+ * lru.  Groups may go offline, and be removed, at any time.
  *
- * Locks: each list has its own, which an isolate callback runs under.  Such a
- * callback may
- *   - isolate the item that it is called with, and no other of this list;
- *   - set bits, free memory, drop references to groups (but the last one to the
- *     group at hand), register shrinkers;
- *   - add to, and delete from, lists of other lrus and of other nodes and groups,
- *     if the caller sees to it that nobody takes the two locks in the other
- *     order.  For lists of one lru and node the order is there: a group's list
- *     comes before its parent's.
- * It must not, before it has let go by list_lru_unlock(),
- *   - touch the list in any other way, or walk it;
- *   - create, take offline or remove a group, make a memcg-aware shrinker,
- *     destroy an lru, or fork(): these wait for whoever waits for this list;
- *   - wait for another thread that does any of this.
+ * Locks: each list has a lock, and isolate callbacks run under it.  A callback may
+ *   - isolate the item that it is called with, and no other item of this list;
+ *   - set bits, free memory, register shrinkers, and drop references to groups,
+ *     except for the last reference to the list's own group;
+ *   - add items to and delete items from lists of other lrus, nodes and groups, if
+ *     all code of the caller's takes the locks of two lists in the same order.  For
+ *     lists of one lru and node, a group's lock comes before its parent's.
+ * Before it has called list_lru_unlock() it must not
+ *   - use the list in any other way, or walk it;
+ *   - create a group, take one offline or remove one, make a memcg-aware shrinker,
+ *     destroy an lru, or fork(): these may wait for a thread that waits for it;
+ *   - wait for another thread that does any of these.
  *
- * After fork() the child may use lrus that no other thread was using.
+ * After fork() the child may use an lru that no other thread was using.
  */
 #ifndef SHRINKER_LIST_LRU_H
 #define SHRINKER_LIST_LRU_H
 
-#include <linux/list.h>
+#include <shrinker/list.h>
 #include <shrinker/memcg.h>
 
-/* One list: of an lru, a node and a group. */
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* One list, of one lru, node and group. */
 struct list_lru_one;
 
 /**
- * enum lru_status - what an isolate callback has done with an item
- * @LRU_REMOVED: isolated it
- * @LRU_REMOVED_RETRY: isolated it, and let go of the lock meanwhile
- * @LRU_ROTATE: nothing; it goes to the tail
- * @LRU_SKIP: nothing; it stays where it is
- * @LRU_RETRY: nothing, but it let go of the lock meanwhile
- * @LRU_STOP: nothing; the walk of this list is over
+ * enum lru_status - what an isolate callback returns
+ * @LRU_REMOVED: it has isolated the item
+ * @LRU_REMOVED_RETRY: it has isolated the item, and has unlocked the list meanwhile
+ * @LRU_ROTATE: move the item to the tail
+ * @LRU_SKIP: leave the item where it is
+ * @LRU_RETRY: it has unlocked the list meanwhile, and has not isolated the item
+ * @LRU_STOP: end the walk of this list
  *
- * After both RETRYs the walk starts again from the head.
+ * After LRU_REMOVED_RETRY and LRU_RETRY the walk starts again from the head.
  */
 enum lru_status {
 	LRU_REMOVED,
@@ -61,18 +63,18 @@ enum lru_status {
 };
 
 /**
- * typedef list_lru_walk_cb - decides about one item
+ * typedef list_lru_walk_cb - isolate callback, called for one item
  *
- * Context: under the list's lock; it returns under it, whatever it does between.
+ * Context: called with the list's lock held, and returns with it held.
  */
 typedef enum lru_status (*list_lru_walk_cb)(struct list_head *item,
 					    struct list_lru_one *list,
 					    void *arg);
 
 /**
- * struct list_lru - lists of one kind of objects
+ * struct list_lru - the lists of one kind of objects
  *
- * Lives where the caller likes, and stays there until list_lru_destroy().
+ * In the caller's memory; must not move before list_lru_destroy().
  */
 struct list_lru {
 #ifdef SHRINKER_CDEF
@@ -80,11 +82,11 @@ struct list_lru {
 #else
 	/* private: the library's. */
 	struct reclaim_domain *domain;
-	/* For each node, the list of the root, or of all; NULL: destroyed. */
+	/* For each node, the list of the root or of all groups; NULL: destroyed. */
 	struct list_lru_node *node;
-	/* Index in the groups' tables of lists; -1 where not memcg-aware. */
+	/* Index in the groups' tables of lists; -1: one list for all groups. */
 	int index;
-	/* Bit that an addition to an empty list sets. */
+	/* Its bit is set when an item is added to an empty list; -1: none. */
 	int shrinker_id;
 #endif
 };
@@ -98,9 +100,15 @@ int list_lru_init(struct list_lru *lru);
 
 /**
  * list_lru_init_memcg - make an lru in the domain of a shrinker
- * @shrinker: allocated, registered or not; where it is memcg-aware the lru is,
- *	and the first addition to a list sets the shrinker's bit for its group and
- *	node.  Not used after this call.
+ * @shrinker: allocated, registered or not.  Not accessed after this call.
+ *
+ * The lru is memcg-aware, even where the shrinker is not: it has lists for each
+ * group.  If the shrinker is memcg-aware too, an addition to an empty list sets its
+ * bit for this group and node.
+ *
+ * In a domain without memory cgroups or without kernel-memory accounting, the lru
+ * has one list for each node.  Without the accounting, an addition to an empty list
+ * sets the bit of the group that the caller passes, for a NONSLAB shrinker only.
  *
  * Return: 0, or -ENOMEM.
  */
@@ -120,30 +128,31 @@ int list_lru_init_domain(struct list_lru *lru, struct reclaim_domain *domain,
 			 struct shrinker *shrinker);
 
 /**
- * list_lru_destroy - the end of an lru
- * @lru: initialised, destroyed already or all zero
+ * list_lru_destroy - destroy an lru
+ * @lru: initialised, destroyed already, or all zero
  *
- * Items that are left are taken off, as if each had been deleted: whoever owns
- * them still has their memory.  Bits stay until a walk finds nothing.
+ * Deletes the items that are left; their memory stays the caller's.  Bits stay
+ * until a walk finds nothing.
  *
- * Context: nobody uses the lru.  Takes memcg_lock: not from an isolate callback.
+ * Context: no other thread uses the lru.  Takes memcg_lock, so it must not be
+ * called from an isolate callback.
  */
 void list_lru_destroy(struct list_lru *lru);
 
 /**
- * list_lru_insert - put an item at the tail, and say why not
- * @item: initialised, its memory the caller's
+ * list_lru_insert - put an item at the tail, and return the error if that fails
+ * @item: initialised, in the caller's memory
  * @nid: node that the object is on
- * @memcg: group that it is charged to; NULL: the root; ignored by an lru that
- *	is not memcg-aware
+ * @memcg: group that the object is charged to; NULL: the root.  Ignored by an lru
+ *	that is not memcg-aware
  *
- * A group that is offline has no lists: the nearest ancestor that is online gets
- * the item.  Where the list was empty, the bit of the lru's shrinker is set for
- * the group that has got it.  The group's first item allocates its lists.
+ * If the group is offline, its nearest ancestor that is online gets the item.  If
+ * the list was empty, the bit of the lru's shrinker is set for the group that got
+ * the item.  A group's first item allocates its lists.
  *
  * Context: takes the list's lock.
- * Return: 0; -EEXIST where it is on a list, -EINVAL where there is no such node
- * or the group is of another domain, -ENOMEM; nothing has changed then.
+ * Return: 0; -EEXIST where the item is on a list, -EINVAL where there is no such
+ * node or the group is of another domain, -ENOMEM.  An error changes nothing.
  */
 int list_lru_insert(struct list_lru *lru, struct list_head *item, int nid,
 		    struct mem_cgroup *memcg);
@@ -151,18 +160,18 @@ int list_lru_insert(struct list_lru *lru, struct list_head *item, int nid,
 /**
  * list_lru_add - put an item at the tail
  *
- * Return: whether list_lru_insert() returns 0.  Where it does not, list_empty()
- * of the item tells that it is on no list, if nobody else uses it.
+ * Return: true where list_lru_insert() returns 0.  After false, list_empty(@item)
+ * says whether the item is on no list, if no other thread uses it.
  */
 bool list_lru_add(struct list_lru *lru, struct list_head *item, int nid,
 		  struct mem_cgroup *memcg);
 
 /**
  * list_lru_del - take an item off its list
- * @nid, @memcg: as it was added
+ * @nid, @memcg: with which it was added
  *
  * Context: takes the list's lock.
- * Return: false where it is on none, or there is no such list.
+ * Return: false where the item is on no list, or there is no such list.
  */
 bool list_lru_del(struct list_lru *lru, struct list_head *item, int nid,
 		  struct mem_cgroup *memcg);
@@ -170,8 +179,10 @@ bool list_lru_del(struct list_lru *lru, struct list_head *item, int nid,
 /**
  * list_lru_count_one - items on one list
  *
- * Context: takes no lock: what is added or removed meanwhile may count or not.
- * Return: 0 or more; 0 for a group that is offline.
+ * Context: takes no lock; may or may not count items that are added or removed
+ * meanwhile.
+ * Return: 0 or more; 0 for a group that is offline.  Does not count an item that an
+ * isolate callback has isolated.
  */
 unsigned long list_lru_count_one(struct list_lru *lru, int nid,
 				 struct mem_cgroup *memcg);
@@ -179,8 +190,9 @@ unsigned long list_lru_count_one(struct list_lru *lru, int nid,
 /**
  * list_lru_count_node - items on a node's lists, of all groups
  *
- * Context: as list_lru_count_one(); takes the same time however many groups
- * there are.
+ * Context: as list_lru_count_one(); as fast, with any number of groups.
+ * Return: 0 or more.  Counts an item that an isolate callback has isolated until
+ * the callback has returned.
  */
 unsigned long list_lru_count_node(struct list_lru *lru, int nid);
 
@@ -192,22 +204,23 @@ unsigned long list_lru_count(struct list_lru *lru);
 /**
  * list_lru_shrink_count - list_lru_count_one() for a count callback
  *
- * Return: a number of items, never SHRINK_EMPTY: that is for the caller to say.
+ * Return: the number of items.  0 does not become SHRINK_EMPTY; that is the
+ * caller's decision.
  */
 unsigned long list_lru_shrink_count(struct list_lru *lru,
 				    struct shrink_control *sc);
 
 /**
- * list_lru_walk_one - offer items of one list to a callback, from the head on
- * @isolate: says what becomes of each item
- * @arg: handed to it
- * @nr_to_walk: calls of @isolate that are allowed; one is taken off before each,
- *	also for an item that comes again
+ * list_lru_walk_one - call @isolate for the items of one list, from the head on
+ * @isolate: decides about each item
+ * @arg: argument for @isolate
+ * @nr_to_walk: budget: calls of @isolate that are left.  Decremented before each
+ *	call, also for an item that comes again
  *
- * Items that are rotated can come again.
+ * An item that is rotated may come again.
  *
  * Context: takes the list's lock; @isolate runs under it.
- * Return: how many items @isolate said it has removed.
+ * Return: number of items that @isolate removed, by what it returned.
  */
 unsigned long list_lru_walk_one(struct list_lru *lru, int nid,
 				struct mem_cgroup *memcg,
@@ -215,27 +228,25 @@ unsigned long list_lru_walk_one(struct list_lru *lru, int nid,
 				unsigned long *nr_to_walk);
 
 /**
- * list_lru_walk_node - offer a node's items to a callback, of all groups
+ * list_lru_walk_node - list_lru_walk_one() for all lists of a node
  *
- * The root's list first, then each group's in order of its id, while budget is
- * left: LRU_STOP ends the walk of one list, and the next is begun.  Otherwise as
- * list_lru_walk_one().
+ * The root's list comes first, then each online group's in order of its
+ * mem_cgroup_kmem_id(), while budget is left.  LRU_STOP ends the walk of one list;
+ * that of the next follows.
  */
 unsigned long list_lru_walk_node(struct list_lru *lru, int nid,
 				 list_lru_walk_cb isolate, void *arg,
 				 unsigned long *nr_to_walk);
 
 /**
- * list_lru_walk - offer all items to a callback, node after node
- *
- * As list_lru_walk_node(), while budget is left.
+ * list_lru_walk - list_lru_walk_node() for all nodes, while budget is left
  */
 unsigned long list_lru_walk(struct list_lru *lru, list_lru_walk_cb isolate,
 			    void *arg, unsigned long nr_to_walk);
 
 /**
  * list_lru_shrink_walk - list_lru_walk_one() for a scan callback
- * @sc: node, group and, in @nr_to_scan, the budget, of which the rest is left
+ * @sc: node, group and, in @nr_to_scan, the budget, which is decremented
  */
 unsigned long list_lru_shrink_walk(struct list_lru *lru,
 				   struct shrink_control *sc,
@@ -244,13 +255,13 @@ unsigned long list_lru_shrink_walk(struct list_lru *lru,
 /**
  * list_lru_isolate - take off the item that an isolate callback is called with
  *
- * Context: in the callback, which has not let go of the lock yet.
+ * Context: in the callback, before it unlocks the list.
  */
 void list_lru_isolate(struct list_lru_one *list, struct list_head *item);
 
 /**
  * list_lru_isolate_move - take the item off and put it on a list of the caller's
- * @head: gets it at the tail
+ * @head: the caller's list; the item becomes its first
  *
  * Context: as list_lru_isolate().
  */
@@ -258,15 +269,21 @@ void list_lru_isolate_move(struct list_lru_one *list, struct list_head *item,
 			   struct list_head *head);
 
 /**
- * list_lru_unlock - let go of the list in the middle of an isolate callback
+ * list_lru_unlock - unlock the list in an isolate callback
  *
- * The item may be gone by the next moment, unless the callback has isolated it;
- * the list itself stays.  The callback takes the lock again by list_lru_lock()
- * and returns LRU_REMOVED_RETRY or LRU_RETRY, or LRU_STOP where it has not
- * isolated the item.
+ * From here on the item may be gone, unless the callback has isolated it; the list
+ * stays.  The callback locks the list again with list_lru_lock().  Then it returns
+ * LRU_REMOVED_RETRY if it has isolated the item, otherwise LRU_RETRY or LRU_STOP.
  */
 void list_lru_unlock(struct list_lru_one *list);
 
+/**
+ * list_lru_lock - lock the list again after list_lru_unlock()
+ */
 void list_lru_lock(struct list_lru_one *list);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif /* SHRINKER_LIST_LRU_H */

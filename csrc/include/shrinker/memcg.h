@@ -1,91 +1,107 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Memory cgroups: a tree of groups, each with a map of the shrinkers that may
- * hold objects of it, and with its own deferred work, per node.
+ * Memory cgroups ("groups"): a tree.  For each node, a group has a map, in which a
+ * bit is set for each shrinker that may have objects of the group, and a counter of
+ * deferred objects for each shrinker.
  *
- * What may run beside what: everything beside everything, from any thread,
- * callbacks included, with one care: whoever calls a function with a group
- * holds it (mem_cgroup_create() and the domain, for its root, do so).
+ * All functions may run beside each other, in any thread, inside callbacks too.
+ * The caller has to hold each group that it passes: by mem_cgroup_create(), or, for
+ * the root, by its domain.
  */
 #ifndef SHRINKER_MEMCG_H
 #define SHRINKER_MEMCG_H
 
 #include <shrinker/shrinker.h>
 
-/* Ids of groups count up from here and are not used twice in a domain. */
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Id of the root.  Ids of groups count up and are not reused in a domain. */
 #define MEMCG_ROOT_ID 1
-/* Ids of shrinkers that one unit of a map has room for. */
+/* Shrinker ids in one unit of a map. */
 #define MEMCG_UNIT_IDS 64
 
 /**
- * reclaim_domain_root - the group above all others
+ * reclaim_domain_root - the root of the domain's tree of groups
  *
- * Return: not held for the caller; NULL in a domain without memory cgroups.
+ * Return: the root, held by the domain, not for the caller; NULL in a domain
+ * without memory cgroups.
  */
 struct mem_cgroup *reclaim_domain_root(struct reclaim_domain *domain);
 
 /**
  * mem_cgroup_create - add a group under another
  * @parent: its domain is the new group's; online
- * @memcg: receives the group, online, held once for the caller, with its domain
+ * @memcg: receives the group, online, held once for the caller, as is its domain
  *
- * It stands behind its elder siblings.
+ * Walks visit it after its parent's earlier children.
  *
  * Context: takes memcg_lock; calls nothing back.
- * Return: 0; -EINVAL where @parent is offline, -ENOMEM; nothing has changed
- * then.
+ * Return: 0; -EINVAL where @parent is offline, -ENOMEM.  An error changes
+ * nothing.
  */
 int mem_cgroup_create(struct mem_cgroup *parent, struct mem_cgroup **memcg);
 
 /**
- * mem_cgroup_offline - end the group's life
+ * mem_cgroup_offline - take the group offline
  *
- * Its deferred work is added to the parent's, its list_lru lists are spliced to
- * the parent's, whose bits are set for what was moved.  Walks over it return 0
- * from then on.  A second time does nothing.
+ * Adds its deferred objects to its parent's, moves the items of its list_lru lists
+ * to its parent's lists, and sets the parent's bits for them.  From then on a walk
+ * for this group returns 0.  A second call does nothing.
  *
- * Context: takes memcg_lock and the locks of lists, and so waits for isolate
- * callbacks on lists of the group and its parent; calls nothing back.
- * Return: 0; -EBUSY where a child is online, -EINVAL for the root; nothing has
- * changed then.
+ * Context: takes memcg_lock and the locks of the lists of the group and its parent,
+ * so it waits for isolate callbacks on these lists; calls nothing back.
+ * Return: 0; -EBUSY where a child is online, -EINVAL for the root.  An error
+ * changes nothing.
  */
 int mem_cgroup_offline(struct mem_cgroup *memcg);
 
 /**
  * mem_cgroup_remove - take the group out of the tree
  *
- * Return: 0; -EBUSY where it is online or has children.
+ * Return: 0, also the second time; -EBUSY where it is online or has children.
  */
 int mem_cgroup_remove(struct mem_cgroup *memcg);
 
 /**
- * mem_cgroup_put - let go of what mem_cgroup_create() gave
+ * mem_cgroup_put - drop the reference that mem_cgroup_create() gave
  *
- * The group stays in the tree until it is removed.
+ * The group stays in the tree until mem_cgroup_remove().
  */
 void mem_cgroup_put(struct mem_cgroup *memcg);
 
 bool mem_cgroup_is_online(const struct mem_cgroup *memcg);
 
 /**
- * mem_cgroup_online_flag - where the group says whether it is online
+ * mem_cgroup_online_flag - the address of what mem_cgroup_is_online() returns
  *
- * For callers to whom a call is dear.  Return: valid as long as the group; to be
- * read only.
+ * For callers for which a call is too expensive.
+ *
+ * Return: valid as long as the group; read only.
  */
 const volatile bool *mem_cgroup_online_flag(const struct mem_cgroup *memcg);
 
 uint64_t mem_cgroup_get_id(const struct mem_cgroup *memcg);
 
 /**
- * mem_cgroup_next - walk the tree, parents first, children as they were created
- * @root: where to start, and never to leave
+ * mem_cgroup_kmem_id - the group's place in walks over the lists of a node
+ *
+ * Return: 0 for the root; otherwise the lowest number that no online group had
+ * when this one was created.  Once it is offline another group can get the number.
+ */
+int mem_cgroup_kmem_id(const struct mem_cgroup *memcg);
+
+/**
+ * mem_cgroup_next - walk a tree: parents first, children in order of creation
+ * @root: the walk visits it and the groups below it
  * @previous: what the last call returned; NULL: start
  *
- * Groups that were removed are left out.  The group returned is kept from being
- * unlinked until the next call; who ends early calls mem_cgroup_unpin().
+ * Skips groups that were removed.  Pins the group that it returns until the next
+ * call: the group may be removed meanwhile, and the walk goes on from there.  A
+ * caller that ends early calls mem_cgroup_unpin().
  *
- * Return: NULL behind the last.
+ * Return: the next group; NULL after the last.
  */
 struct mem_cgroup *mem_cgroup_next(struct mem_cgroup *root,
 				   struct mem_cgroup *previous);
@@ -93,28 +109,27 @@ struct mem_cgroup *mem_cgroup_next(struct mem_cgroup *root,
 void mem_cgroup_unpin(struct mem_cgroup *memcg);
 
 /**
- * set_shrinker_bit - say that a shrinker may hold objects of the group
- * @memcg: offline ones too; NULL and the root have no use for bits: nothing
- *	happens
- * @shrinker_id: shrinker_id(); negative: nothing happens
+ * set_shrinker_bit - say that a shrinker may have objects of the group
+ * @memcg: online or offline; NULL or the root, which needs no bits: nothing happens
+ * @shrinker_id: of shrinker_id(); negative: nothing happens
  *
- * Whatever the caller has stored before is seen by the walk that sees the bit.
+ * A walk that sees the bit sees all that the caller has stored before this call.
  */
 void set_shrinker_bit(struct mem_cgroup *memcg, int nid, int shrinker_id);
 
 /**
- * mem_cgroup_has_bit - whether set_shrinker_bit() was called, and no walk found
- * the shrinker empty since
+ * mem_cgroup_has_bit - whether the bit is set: set_shrinker_bit() was called, and
+ * no walk has found the shrinker empty, or gone, since then
  */
 bool mem_cgroup_has_bit(struct mem_cgroup *memcg, int nid, int shrinker_id);
 
 /**
- * mem_cgroup_map - the word of the map that has a shrinker's bit
+ * mem_cgroup_map - the address of the word that has a shrinker's bit
  *
- * For callers to whom a call is dear: it is bit @shrinker_id % MEMCG_UNIT_IDS.
+ * For callers for which a call is too expensive.  The bit's number in the word is
+ * @shrinker_id % MEMCG_UNIT_IDS.
  *
- * Return: valid as long as the group; to be read only.  NULL where there is no
- * such bit.
+ * Return: valid as long as the group; read only.  NULL where there is no such bit.
  */
 const volatile uint64_t *mem_cgroup_map(struct mem_cgroup *memcg, int nid,
 					int shrinker_id);
@@ -126,31 +141,37 @@ int64_t mem_cgroup_nr_deferred(struct mem_cgroup *memcg, int nid,
 			       int shrinker_id);
 
 /**
- * mem_cgroup_nr_max - ids that the maps have room for, a multiple of 64
+ * mem_cgroup_nr_max - number of shrinker ids that the maps have room for, a
+ * multiple of MEMCG_UNIT_IDS
  */
 int mem_cgroup_nr_max(const struct mem_cgroup *memcg);
 
 /**
- * mem_cgroup_read_unit - a part of the map and its counters
+ * mem_cgroup_read_unit - read one unit: MEMCG_UNIT_IDS bits and counters
  * @unit: 0 to mem_cgroup_nr_max() / MEMCG_UNIT_IDS - 1
  * @nr_deferred: receives MEMCG_UNIT_IDS counters
  *
- * Return: bit i stands for shrinker id @unit * MEMCG_UNIT_IDS + i; 0 where there
- * is no such unit.
+ * Return: the bits; bit i is that of shrinker id @unit * MEMCG_UNIT_IDS + i.  0
+ * where there is no such unit.
  */
 uint64_t mem_cgroup_read_unit(struct mem_cgroup *memcg, int nid, int unit,
 			      int64_t *nr_deferred);
 
 /**
- * mem_cgroup_memory - bytes that the group takes, without its list_lru lists
+ * mem_cgroup_memory - bytes of memory that the group takes, without list_lru lists
  */
 unsigned long mem_cgroup_memory(struct mem_cgroup *memcg);
 
 /**
- * reparent_shrinker_deferred - add the group's deferred work to its parent's
+ * reparent_shrinker_deferred - add the group's deferred objects to its parent's
  *
- * It copies: the group keeps its own.  For the root nothing happens.
+ * The group's own counters stay as they are.  The root's are added to themselves, and
+ * so double.
  */
 void reparent_shrinker_deferred(struct mem_cgroup *memcg);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif /* SHRINKER_MEMCG_H */

@@ -3,10 +3,10 @@
  * Constants and plain structures of the shrinker interface.  Names and values
  * are the kernel's (docs/specification.md, "Interface").
  *
- * These headers are read by two readers: a C compiler, and build_ffi.py, which
- * preprocesses them with SHRINKER_CDEF defined and hands the result to cffi.
- * What cffi cannot read (includes, inline functions, attributes, the private
- * tail of a structure) is hidden from it under that name.
+ * A C compiler reads these headers, and so does build_ffi.py, which preprocesses
+ * them with SHRINKER_CDEF defined and passes the result to cffi.  SHRINKER_CDEF
+ * hides what cffi cannot read: includes, inline functions, attributes, private
+ * parts.
  */
 #ifndef SHRINKER_TYPES_H
 #define SHRINKER_TYPES_H
@@ -16,26 +16,44 @@
 #include <stdint.h>
 #endif
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#ifndef SHRINKER_CDEF
+/*
+ * For members that only the library touches.  C++ has no _Atomic: there the members
+ * are plain, with the same size and place.
+ */
+#ifdef __cplusplus
+#define SHRINKER_ATOMIC(type) type
+#define SHRINKER_ALIGNED(bytes) alignas(bytes)
+#else
+#define SHRINKER_ATOMIC(type) _Atomic(type)
+#define SHRINKER_ALIGNED(bytes) _Alignas(bytes)
+#endif
+#endif
+
 typedef unsigned int gfp_t;
 
 struct mem_cgroup;
 struct reclaim_domain;
 struct shrinker;
 
-/* Returned by scan_objects(): no progress is possible now, for fear of a
- * deadlock say; ends the pass, and nothing of this call is accounted. */
+/* Returned by scan_objects(): no progress is possible now, for example because it
+ * might deadlock.  Ends the pass; this call is not accounted. */
 #define SHRINK_STOP (~0UL)
-/* Returned by count_objects(): the cache is empty.  0 is another answer: the
- * number is not known or the cache wants to be left out this time. */
+/* Returned by count_objects(): the cache is empty.  0 is different: the number is
+ * not known, or the cache wants to be skipped this time. */
 #define SHRINK_EMPTY (~0UL - 1)
 
-/* Cost of recreating an object, in disk seeks, where the owner says nothing. */
+/* Cost of recreating an object, in disk seeks, unless the owner sets another. */
 #define DEFAULT_SEEKS 2
-/* Objects in one scan call where the owner says nothing. */
+/* Objects in one scan call, unless the owner sets another number. */
 #define SHRINK_BATCH 128
-/* Where reclaim starts; 0 is the most urgent. */
+/* Priority at which reclaim starts; 0 is the most urgent. */
 #define DEF_PRIORITY 12
-/* Priorities above this are a caller's error: no shift of 64 bits and more. */
+/* Higher priorities are refused: a shift by 64 bits or more is undefined. */
 #define SHRINK_MAX_PRIORITY 63
 
 /* struct shrinker.flags */
@@ -44,6 +62,12 @@ struct shrinker;
 #define SHRINKER_NUMA_AWARE (1U << 2)
 #define SHRINKER_MEMCG_AWARE (1U << 3)
 #define SHRINKER_NONSLAB (1U << 4)
+/* Not the kernel's: the batch is read after the count, which sets it for this very
+ * pass. */
+#define RECLAIM_BATCH_BY_COUNT (1U << 30)
+/* Not the kernel's: the count runs outside the shrinker's host.  A walk enters the
+ * host before the first scan.  For hosts without run(). */
+#define RECLAIM_COUNT_OUTSIDE_HOST (1U << 29)
 
 /* Allocation contexts, as Linux 6.18 numbers them. */
 #define __GFP_DMA (1U << 0)
@@ -83,15 +107,14 @@ struct shrinker;
 #define GFP_NOWAIT (__GFP_KSWAPD_RECLAIM | __GFP_NOWARN)
 
 /**
- * struct shrink_control - what a walk tells a callback, and is told by it
- * @gfp_mask: allocation context of whoever needs memory: no filesystem may be
- *	entered without __GFP_FS, no I/O started without __GFP_IO
- * @nid: memory node that is short
- * @nr_to_scan: objects to scan in this call; set before every scan call,
- *	meaningless in a count call
- * @nr_scanned: objects scanned; set to @nr_to_scan before every scan call,
- *	which may put in its own number, larger or smaller
- * @memcg: memory cgroup that is short; NULL without memory cgroups
+ * struct shrink_control - arguments of a callback, and @nr_scanned of its results
+ * @gfp_mask: allocation context of the thread that needs memory.  The callback must
+ *	not enter a filesystem without __GFP_FS, nor start I/O without __GFP_IO
+ * @nid: memory node that is short of memory
+ * @nr_to_scan: objects to scan in this call; set before each scan call only
+ * @nr_scanned: objects scanned; set to @nr_to_scan before each scan call.  The
+ *	callback may set another number, larger or smaller
+ * @memcg: memory cgroup that is short of memory; NULL without memory cgroups
  */
 struct shrink_control {
 	gfp_t gfp_mask;
@@ -100,5 +123,9 @@ struct shrink_control {
 	unsigned long nr_scanned;
 	struct mem_cgroup *memcg;
 };
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif /* SHRINKER_TYPES_H */

@@ -1,0 +1,3 @@
+/* SPDX-License-Identifier: MIT */
+#include <linux/smp.h>
+#include <linux/cpuhotplug.h>

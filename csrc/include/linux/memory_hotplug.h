@@ -1,0 +1,3 @@
+/* SPDX-License-Identifier: MIT */
+#include <linux/notifier.h>
+#include <linux/mm.h>

@@ -1,0 +1,3 @@
+/* SPDX-License-Identifier: MIT */
+#include <linux/list_bl.h>
+#include <linux/rculist.h>

@@ -1,0 +1,3 @@
+/* SPDX-License-Identifier: MIT */
+#include <linux/list_nulls.h>
+#include <linux/rculist.h>

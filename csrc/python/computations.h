@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One computation for all threads that want one result at once.  Part of the extension
+ * only.
+ */
+#ifndef SHRINKER_PYTHON_COMPUTATIONS_H
+#define SHRINKER_PYTHON_COMPUTATIONS_H
+
+#include "python/cache.h"
+
+/**
+ * struct making - how a value is made that a store does not have
+ * @make: returns a new reference, or NULL with an exception set
+ * @argument: of @make
+ * @coalesce: it is not made where another thread is at it: this one waits for that
+ * @replace: as for store_put()
+ */
+struct making {
+	PyObject *(*make)(void *argument);
+	void *argument;
+	bool coalesce;
+	bool replace;
+};
+
+#pragma GCC visibility push(hidden)
+
+PyObject *store_compute(struct store *store, PyObject *key, Py_hash_t hash,
+			const struct making *how);
+int store_overtake(struct store *store, PyObject *key, Py_hash_t hash);
+PyObject *computations_fork_function(void);
+
+#pragma GCC visibility pop
+
+#endif /* SHRINKER_PYTHON_COMPUTATIONS_H */

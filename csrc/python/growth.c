@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+#include "python/growth.h"
+
+#include <stddef.h>
+#include <structmember.h>
+
+static PyMemberDef members[] = {
+	{ "grown", T_LONGLONG, offsetof(struct python_growth, grown), 0,
+	  "Bytes that were added to caches, of the allowance." },
+	{ "allowance", T_DOUBLE, offsetof(struct python_growth, allowance), 0,
+	  "Bytes that may be added before the next look." },
+	{ "under_pressure", T_BOOL, offsetof(struct python_growth, under_pressure),
+	  0, "Whether caches should not grow." },
+	{ NULL, 0, 0, 0, NULL },
+};
+
+/* A page, which is the least that a look allows. */
+#define LEAST_ALLOWANCE_BYTES 4096
+
+/**
+ * python_growth_exceeded - the allowance is used up: have the memory looked at
+ *
+ * The next thread gets half of it while this one looks, so that all threads together
+ * add less than twice the allowance.  That is done before any Python code runs: there
+ * another thread may go on, and add all of it again.
+ *
+ * Return: 0; -1 with an exception set.
+ */
+int python_growth_exceeded(struct python_growth *growth)
+{
+	PyObject *done;
+
+	growth->before += (unsigned long long)growth->grown;
+	growth->grown = 0;
+	if (growth->allowance >= 2 * LEAST_ALLOWANCE_BYTES)
+		growth->allowance /= 2;
+	done = PyObject_CallMethod((PyObject *)growth, "call_watcher", NULL);
+	Py_XDECREF(done);
+	return done ? 0 : -1;
+}
+
+static PyObject *exceeded(PyObject *self, PyObject *unused)
+{
+	(void)unused;
+	if (python_growth_exceeded((struct python_growth *)self) < 0)
+		return NULL;
+	Py_RETURN_NONE;
+}
+
+static unsigned long long all_added(const struct python_growth *growth)
+{
+	return growth->before + (unsigned long long)growth->grown;
+}
+
+static PyObject *added(PyObject *self, PyObject *unused)
+{
+	(void)unused;
+	return PyLong_FromUnsignedLongLong(all_added((struct python_growth *)self));
+}
+
+/* What was added since memory was read has used some of the allowance, also where other
+ * threads have used theirs up and not read memory yet. */
+static PyObject *allow(PyObject *self, PyObject *args, PyObject *keywords)
+{
+	static char *names[] = { "added", "allowance", "newest", NULL };
+	struct python_growth *growth = (struct python_growth *)self;
+	unsigned long long added;
+	long long since;
+	double allowance;
+	int newest;
+
+	if (!PyArg_ParseTupleAndKeywords(args, keywords, "Kd$p", names, &added,
+					 &allowance, &newest))
+		return NULL;
+	since = (long long)(all_added(growth) - added);
+	if (newest || allowance - (double)since <
+			      growth->allowance - (double)growth->grown) {
+		growth->grown = since;
+		growth->before = added;
+		growth->allowance = allowance;
+	}
+	Py_RETURN_NONE;
+}
+
+static PyMethodDef methods[] = {
+	{ "exceeded", exceeded, METH_NOARGS,
+	  "Halve the allowance, which is used up, and call the watcher." },
+	{ "added", added, METH_NOARGS,
+	  "Return all bytes that were ever added, modulo 2**64." },
+	{ "allow", (PyCFunction)(void (*)(void))allow, METH_VARARGS | METH_KEYWORDS,
+	  "Allow bytes from the moment when added() was what is given." },
+	{ NULL, NULL, 0, NULL },
+};
+
+static PyType_Slot slots[] = {
+	{ Py_tp_methods, methods },
+	{ Py_tp_members, members },
+	{ Py_tp_doc, "The part of Growth that is written in C." },
+	{ 0, NULL },
+};
+
+static PyType_Spec spec = {
+	.name = "shrinker._shrinker.GrowthFigures",
+	.basicsize = sizeof(struct python_growth),
+	.flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
+	.slots = slots,
+};
+
+void *python_growth_type(void)
+{
+	return PyType_FromSpec(&spec);
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The figures of shrinker/growth.py: what caches and a reclaimer tell each other.
+ * In C, because each insert reads and writes them.  Part of the extension only.
+ */
+#ifndef SHRINKER_PYTHON_GROWTH_H
+#define SHRINKER_PYTHON_GROWTH_H
+
+#ifndef SHRINKER_CDEF
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+/**
+ * struct python_growth - the base of Growth
+ * @grown: bytes that were added to caches since memory was read for the allowance, or
+ *	since that was used up
+ * @before: all bytes that were added before those of @grown, modulo 2**64
+ * @allowance: what @grown may be before the next look; infinity: no limit
+ * @under_pressure: caches should not grow
+ *
+ * The GIL guards it.
+ */
+struct python_growth {
+	PyObject_HEAD
+	long long grown;
+	unsigned long long before;
+	double allowance;
+	char under_pressure;
+};
+
+int python_growth_exceeded(struct python_growth *growth);
+#endif
+
+/**
+ * python_growth_type - make the type; called once
+ *
+ * Return: a new reference; NULL with an exception set.
+ */
+void *python_growth_type(void);
+
+#endif /* SHRINKER_PYTHON_GROWTH_H */

@@ -8,18 +8,17 @@ __all__ = ["main"]
 
 
 def main() -> int:
-    """Run the command line; say what to install where it is not complete.
+    """Run the command line; where click is missing, say how to install it.
 
     Returns the exit code.
     """
     try:
-        from shrinker.cli import cli  # noqa: PLC0415
+        from shrinker.cli.app import cli  # noqa: PLC0415
     except ModuleNotFoundError as exc:
-        if exc.name not in ("click", "rich"):
+        if exc.name != "click":
             raise
         sys.stderr.write(
-            f"shrinker: the command line needs {exc.name}:"
-            " pip install 'shrinker[cli]'\n"
+            "shrinker: the command line needs click: pip install 'shrinker[cli]'\n"
         )
         return 1
     cli(prog_name="shrinker")

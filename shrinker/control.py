@@ -1,11 +1,10 @@
-"""``ShrinkControl``: what a walk tells a callback, and is told by it."""
+"""``ShrinkControl``: what a walk tells a callback, and what it answers there."""
 
 from __future__ import annotations
 
-import ctypes
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
-from shrinker._ffi import ffi, lib
+from shrinker._ffi import object_function
 from shrinker.errors import ShrinkerError, check_int
 from shrinker.gfp import GFP
 from shrinker.values import ULONG_MAX
@@ -16,15 +15,6 @@ if TYPE_CHECKING:
     from shrinker.memcg import Memcg
 
 __all__ = ["ShrinkControl", "hand_out"]
-
-
-def _function(name: str, result: Any, *args: Any) -> Any:
-    """Return a C function of ours that takes Python objects, which cffi knows not."""
-    address = int(ffi.cast("uintptr_t", ffi.addressof(lib, name)))
-    return ctypes.PYFUNCTYPE(result, *args)(address)
-
-
-_object = ctypes.py_object
 
 
 def _over() -> NoReturn:
@@ -38,7 +28,7 @@ def _checked(nr_scanned: object) -> int:
 if TYPE_CHECKING:
 
     class _Control:
-        """What C knows of a control (csrc/python/python_control.c)."""
+        """The C base of a control (csrc/python/control.c)."""
 
         nr_scanned: int
         _gfp_mask: int
@@ -50,36 +40,33 @@ if TYPE_CHECKING:
         def nid(self) -> int: ...
 
 else:
-    _Control = _function("python_control_type", _object, _object, _object)(
-        _over, _checked
-    )
+    _Control = object_function("python_control_type", 2)(_over, _checked)
 
 
 class ShrinkControl(_Control):
-    """Valid only during the callback that it is handed to.
+    """What a callback is told; valid only during that callback.
 
     Later use raises ``ShrinkerError``, also after other callbacks have run: an
-    object that the callback kept is never used again.  It may be handed to
-    other threads during the callback.
+    object that the callback kept is not used again.  During the callback it may be
+    handed to other threads.
     """
 
-    # Invariants: C knows the structure of the callback that runs, and only then;
-    # the slot is set by the trampoline, before a callback has it.
+    # Invariants: the C base refers to the walk's structure while the callback runs,
+    # and only then.  The trampoline sets the slot before the callback has the object.
     __slots__ = ("_memcgs",)
 
     _memcgs: Mapping[int, Memcg]
 
     def __new__(cls) -> Self:
-        """Refuse: walks make these."""
+        """Raise ``TypeError``: only walks make controls."""
         raise TypeError("a ShrinkControl is made by walks")
 
     @property
     def memcg(self) -> Memcg | None:
         """Memory cgroup that is short; None in a domain without memory cgroups.
 
-        Where the whole machine is short this is the root.  Raises
-        ``ShrinkerError`` where the group was closed during the walk and nobody
-        has it any more.
+        In a walk over the whole machine it is the root.  Raises ``ShrinkerError``
+        where the group was closed during the walk and its ``Memcg`` object is gone.
         """
         number = self._memcg_id
         memcg = self._memcgs.get(number)
@@ -89,7 +76,7 @@ class ShrinkControl(_Control):
 
     @property
     def gfp_mask(self) -> GFP:
-        """Allocation context of whoever needs the memory."""
+        """Allocation context of the allocation that needs memory."""
         return GFP(self._gfp_mask)
 
     @property
@@ -120,14 +107,14 @@ _IO = int(GFP.IO)
 def hand_out(
     controls: list[ShrinkControl],
 ) -> tuple[Callable[[int, int | None], bool], Callable[[int], int]]:
-    """Have walks hand out controls, and put those into a list by their frames.
+    """Have C make controls for walks, and keep them in ``controls`` by frame.
 
-    Returns what the trampoline asks, with the index of its frame: ``called`` after
-    each callback, with the number that it returned, or None for one that came to
-    nothing, whether to scan now; and ``next_pass`` behind a pass for the number of
-    the shrinker to count next, 0 where there is none.
+    Returns two functions for the trampoline; both take the index of its frame.
+    ``called(index, number)`` tells the core what a callback returned, None for no
+    answer, and returns whether to scan now.  ``next_pass(index)`` ends a pass and
+    returns the number of the shrinker to count next, 0 where there is none.
     """
-    functions: tuple[Any, Any] = _function(
-        "python_host_use", _object, _object, _object
-    )(ShrinkControl, controls)
+    functions: tuple[Any, Any] = object_function("python_host_use", 2)(
+        ShrinkControl, controls
+    )
     return functions

@@ -3,40 +3,42 @@
 from __future__ import annotations
 
 import dataclasses
-import errno
 import itertools
+import operator
 import os
 import threading
-import warnings
 import weakref
 from typing import TYPE_CHECKING, Any, Self
 
-from shrinker import _outcome
+from shrinker import memcg as memcgs
+from shrinker import registered
+from shrinker._capsule import NotCopied, own
 from shrinker._ffi import ffi, lib
-from shrinker._memory import NotCopied, own
-from shrinker.errors import CallbackErrors, ShrinkerError, check_int
+from shrinker._walk_errors import WalkErrors
+from shrinker.errors import ShrinkerError, check_int
+from shrinker.events import Trace
 from shrinker.gfp import GFP
 from shrinker.growth import Growth
 from shrinker.memcg import Memcg
-from shrinker.tracing import Trace
 from shrinker.values import DEF_PRIORITY, SHRINK_MAX_PRIORITY, ULONG_MAX
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    from shrinker.builder import ShrinkerRegistration
-    from shrinker.list_lru import ListLru
+    from shrinker.memcg import HasLists
+    from shrinker.registered import Registered
 
 __all__ = ["Domain", "DomainStatistics", "ReclaimResult", "default_domain"]
 
 UINT_MAX = 2**32 - 1
 # A plain number: making one of an enum member takes longer than a small walk.
 _GFP_KERNEL = int(GFP.KERNEL)
+_shrink_slab = WalkErrors.shrink_slab
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class DomainStatistics:
-    """What happened in a domain so far."""
+    """What happened in a domain so far; each number only grows."""
 
     walks: int
     """Walks over all shrinkers."""
@@ -53,12 +55,12 @@ class DomainStatistics:
     nested: int
     """Reclaims refused because their thread was in a callback."""
     host_entries: int
-    """How often walks took the GIL; once for each that met a Python shrinker."""
+    """Times that walks took the GIL; one for each walk that met a Python shrinker."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ReclaimResult:
-    """What came of ``Domain.reclaim``."""
+    """What a ``Domain.reclaim`` did."""
 
     nr_reclaimed: int
     """Objects freed, modulo 2**64."""
@@ -76,19 +78,19 @@ class Domain(NotCopied):
     A context manager; ``close()`` closes what is still registered.  Methods of
     a closed domain raise ``ShrinkerError``.
 
-    ``memcg`` says whether there are memory cgroups; without them shrinkers cannot
-    be aware of them.  ``kmem`` is kernel-memory accounting: without it, walks over
-    a memory cgroup call NONSLAB shrinkers alone.
+    ``nr_nodes`` is 1 to 1,024.  ``memcg`` says whether there are memory cgroups;
+    without them no shrinker is memcg-aware.  ``kmem`` is kernel-memory accounting;
+    without it, walks over a memory cgroup call NONSLAB shrinkers alone.
 
-    ``stall_limit`` is how many fruitless scan calls end a pass
-    (docs/specification.md, "Where we protect the user"); 0 turns the guard off.
+    ``stall_limit`` is the number of fruitless scan calls that end a pass
+    (docs/specification.md, "The stall guard"); 0 turns the guard off.
 
     Raises ``ValueError`` and ``TypeError`` for bad arguments, ``MemoryError``.
     """
 
-    # Invariants: `_c` is a reclaim_domain, held by `_memory` to this object's end
-    # (the default domain needs no holding); `_registrations` has each registration
-    # that is neither closed nor dead.
+    # Invariants: `_memory` holds the reclaim_domain `_c` to this object's end; the
+    # default domain is never released.  `_registrations` has each registration that
+    # is neither closed nor dead.
     _c: Any = ffi.NULL
     _memory: object = None
     _is_default = False
@@ -109,27 +111,30 @@ class Domain(NotCopied):
             raise MemoryError("no memory for a domain")
         release = ffi.addressof(lib, "python_host_put_domain")
         self._memory = own(c_domain, release)
-        self._set_up(c_domain, nr_nodes)
+        self._set_up(c_domain, nr_nodes, kmem=kmem)
 
-    def _set_up(self, c_domain: Any, nr_nodes: int) -> None:
+    def _set_up(self, c_domain: Any, nr_nodes: int, *, kmem: bool = True) -> None:
         self._c = c_domain
+        self._c_address = _address(c_domain)
         self._nr_nodes = nr_nodes
+        self._kmem = kmem
         self._closed = False
-        self._registrations: dict[int, weakref.ref[ShrinkerRegistration[Any]]] = {}
+        self._registrations: dict[int, weakref.ref[Registered]] = {}
+        # Numbers that stand for the names of scan callbacks in events.
         self._labels: dict[str, int] = {}
         self._label_numbers = itertools.count(1)
-        # What native callbacks need, until the last of them is over.
+        # What closed native callbacks need, until the last of them has returned.
         self._lingering: list[object] = []
-        # Registrations that nobody else holds, by the id of what they are about.
+        # Registrations that only the domain holds, by the id of what they are about.
         self._watches: dict[int, object] = {}
         self._c_stalled = lib.reclaim_domain_stalled(c_domain)
         self._stalls_seen = 0
         self._memcgs: dict[int, Memcg] = {}
-        # Closed ones too, as long as they live: a walk may be in one.
+        # Closed groups too, while they live: a walk may be in one.
         self._memcgs_by_id: weakref.WeakValueDictionary[int, Memcg] = (
             weakref.WeakValueDictionary()
         )
-        self._lrus: dict[int, weakref.ref[ListLru]] = {}
+        self._lrus: dict[int, weakref.ref[HasLists]] = {}
         self._root: Memcg | None = None
         self._growth = Growth()
 
@@ -148,7 +153,7 @@ class Domain(NotCopied):
     def create_memcg(self, name: str, parent: Memcg | None = None) -> Memcg:
         """Add a memory cgroup under ``parent``, or under the root.
 
-        It stands behind its elder siblings.  Raises ``ShrinkerError`` under an
+        It comes after its older siblings.  Raises ``ShrinkerError`` under an
         offline or closed parent and in a domain without memory cgroups,
         ``ValueError`` for a parent of another domain, ``MemoryError``.
         """
@@ -159,43 +164,16 @@ class Domain(NotCopied):
             raise ShrinkerError("the domain has no memory cgroups")
         parent = self._root if parent is None else parent
         self._check_memcg(parent)
-        c_memcg = ffi.new("struct mem_cgroup **")
-        memcg = None
-        try:
-            # SAFETY: `parent` is held, and open in this domain.
-            error = -lib.mem_cgroup_create(parent._c, c_memcg)
-            _check_created(error, parent)
-            memory = own(c_memcg[0], ffi.addressof(lib, "python_host_put_memcg"))
-            memcg = Memcg(self, c_memcg[0], memory, name, parent)
-            self._memcgs_by_id[memcg.id] = self._memcgs[memcg.id] = memcg
-        except BaseException:
-            # A signal: nobody could ever take it offline.
-            if c_memcg[0] != ffi.NULL:
-                lib.mem_cgroup_offline(c_memcg[0])
-                lib.mem_cgroup_remove(c_memcg[0])
-                if memcg is not None:
-                    self._memcgs.pop(memcg.id, None)
-            raise
-        return memcg
+        return memcgs.create(self, name, parent)
 
     def memcgs(self) -> tuple[Memcg, ...]:
-        """Return the tree: parents first, children as they were created.
+        """Return the tree in pre-order: parents first, children by age.
 
-        Offline ones are included, closed ones are not.  Empty without memory
+        Offline groups are included, closed ones are not.  Empty without memory
         cgroups.
         """
         self._check_open()
-        found = []
-        c_root = ffi.NULL if self._root is None else self._root._c
-        c_memcg = ffi.NULL
-        while c_root != ffi.NULL:
-            # SAFETY: the domain holds the root; each group is pinned until the
-            # next call.
-            c_memcg = lib.mem_cgroup_next(c_root, c_memcg)
-            if c_memcg == ffi.NULL:
-                break
-            found.append(self._memcgs.get(lib.mem_cgroup_get_id(c_memcg)))
-        return tuple(memcg for memcg in found if memcg is not None)
+        return () if self._root is None else memcgs.tree(self._root, self._memcgs)
 
     @property
     def nr_nodes(self) -> int:
@@ -209,11 +187,11 @@ class Domain(NotCopied):
 
     @property
     def under_pressure(self) -> bool:
-        """Whether its caches should not grow for now.
+        """Whether the domain's caches should not grow for now.
 
-        A ``shrinker.pressure.Reclaimer`` sets it when memory is short, and clears
-        it a while after that has passed; a program with a trigger of its own may
-        do so, too.  ``shrinker.cache.LruCache`` heeds it.
+        A ``shrinker.pressure.Reclaimer`` sets it when memory is short and clears it
+        a while after.  A program with a trigger of its own may do so too.
+        While it is set, ``shrinker.cache.Cache`` evicts as much as is added.
         """
         return self._growth.under_pressure
 
@@ -238,16 +216,16 @@ class Domain(NotCopied):
 
         Idempotent.  Inside a callback it waits for nothing, as
         ``ShrinkerRegistration.close`` says.  Raises ``ShrinkerError`` for the
-        default domain, which belongs to everybody.
+        default domain, which the whole process shares.
         """
         if self._is_default:
             raise ShrinkerError("the default domain cannot be closed")
         self._closed = True
-        # Again, for what was being registered meanwhile.
+        # Repeat for what was being registered meanwhile.
         while registrations := self._live():
             for registration in registrations:
                 registration.close()
-        self._let_linger_go()
+        self._release_lingering()
 
     def shrink_slab(
         self,
@@ -257,38 +235,52 @@ class Domain(NotCopied):
         memcg: Memcg | None = None,
         priority: int = DEF_PRIORITY,
     ) -> int:
-        """Walk over shrinkers once.
+        """Walk over shrinkers once: one pass over each, on node ``nid``.
 
-        For the root, or ``memcg`` None, over all of them in the order of their
+        For the root, or ``memcg`` None, it walks over all of them in the order of
         registration; for another memory cgroup over the memcg-aware ones whose
         bit is set there, in the order of their ids; for an offline one over none.
 
-        ``priority`` is 0 (most urgent) to 63; from 12 up little or nothing is
-        asked for.  Returns the number of objects freed, modulo 2**64.  Inside a
-        callback it returns 0 and does nothing.
+        ``priority`` is 0 (most urgent) to 63; at 12 and above a pass asks for
+        little or nothing.  Returns the number of objects freed, modulo 2**64.  Inside a
+        callback it returns 0 and does nothing.  See docs/specification.md, "Walks".
 
         Raises ``CallbackErrors`` after a walk whose callbacks raised,
         ``KeyboardInterrupt`` and ``SystemExit`` as themselves, ``ValueError``
         and ``TypeError`` for bad arguments before anything is called.
         """
-        self._check_open()
-        self._check_nid(nid)
-        gfp_mask = check_int("gfp_mask", gfp_mask, 0, UINT_MAX)
-        check_int("priority", priority, 0, SHRINK_MAX_PRIORITY)
-        c_memcg = self._c_memcg(memcg)
-        freed = self._walk(lib.reclaim_shrink_slab, gfp_mask, nid, c_memcg, priority)
-        return int(freed)
+        if self._closed:
+            self._check_open()
+        walked = None
+        if memcg is None:
+            # SAFETY: `_c` is held.  C checks the arguments: here that would take
+            # longer than a small walk.
+            walked = _shrink_slab(
+                self._c_address, gfp_mask, nid, 0, priority, self._stalls_seen
+            )
+        if walked is None:
+            walked = self._shrink_slab_checked(gfp_mask, nid, memcg, priority)
+        if isinstance(walked, WalkErrors):
+            freed = walked.freed
+            self._walked(walked, freed)
+            return freed
+        if self._lingering:
+            self._release_lingering()
+        return walked
 
     def drop_slab(self) -> int:
-        """Walk all nodes and memory cgroups at priority 0, while it is worth it.
+        """Walk all nodes and memory cgroups at priority 0, round after round.
 
-        Each round has to free at least twice as much as the round before had
-        to.  Returns the number of objects freed in all rounds, modulo 2**64.
-        Raises as ``shrink_slab`` does.
+        Round k, from 0, is the last one if it frees fewer than 2**(k + 1) objects.
+        Returns the number of objects freed in all rounds, modulo 2**64.  Raises as
+        ``shrink_slab`` does.
         """
         self._check_open()
-        freed = self._walk(lib.reclaim_drop_slab)
-        return int(freed)
+        with WalkErrors() as errors:
+            # SAFETY: `_c` is held.
+            freed = int(lib.reclaim_drop_slab(self._c))
+        self._walked(errors, freed)
+        return freed
 
     def reclaim(
         self,
@@ -299,54 +291,39 @@ class Domain(NotCopied):
         memcg: Memcg | None = None,
         priority: int = DEF_PRIORITY,
     ) -> ReclaimResult:
-        """Walk at ``priority``, then more and more urgently down to 0.
+        """Walk at ``priority``, then at each more urgent one down to 0.
 
-        Stops after the first priority at which ``nr_to_reclaim`` objects have
-        been freed in all; the walks of a priority are always completed, so that
-        nobody is spared for standing late.  At each priority ``memcg``, None for
-        the root, and the groups below it are walked, parents first, each on all
-        nodes, or on ``nid``.  Raises as ``shrink_slab`` does, with a ``ReclaimResult``.
+        Stops after the first priority at which ``nr_to_reclaim`` objects have been
+        freed in all.  The walks of a priority are always completed, so that no
+        cache is spared for coming late.  At each priority it walks ``memcg``, None
+        for the root, and the groups below it, parents first, each on all nodes or
+        on ``nid`` alone.  Raises as ``shrink_slab`` does, with a ``ReclaimResult``.
         """
         self._check_open()
-        check_int("nr_to_reclaim", nr_to_reclaim, 0, ULONG_MAX)
-        gfp_mask = check_int("gfp_mask", gfp_mask, 0, UINT_MAX)
-        check_int("priority", priority, 0, SHRINK_MAX_PRIORITY)
-        if nid is not None:
-            self._check_nid(nid)
-        request = ffi.new(
-            "struct reclaim_request *",
-            {
-                "nr_to_reclaim": nr_to_reclaim,
-                "gfp_mask": gfp_mask,
-                "nid": -1 if nid is None else nid,
-                "memcg": self._c_memcg(memcg),
-                "priority": priority,
-            },
-        )
+        request = self._request(nr_to_reclaim, gfp_mask, nid, memcg, priority)
         c_result = ffi.new("struct reclaim_result *")
 
-        def result(_: object) -> ReclaimResult:
-            return ReclaimResult(
-                nr_reclaimed=c_result.nr_reclaimed,
-                nr_scanned=c_result.nr_scanned,
-                passes=c_result.passes,
-                priority=c_result.priority,
-            )
-
-        reclaimed: ReclaimResult = self._walk(
-            lib.reclaim_run, request, c_result, convert=result
+        with WalkErrors() as errors:
+            # SAFETY: `_c` is held, and the arguments were checked.
+            lib.reclaim_run(self._c, request, c_result)
+        result = ReclaimResult(
+            nr_reclaimed=c_result.nr_reclaimed,
+            nr_scanned=c_result.nr_scanned,
+            passes=c_result.passes,
+            priority=c_result.priority,
         )
-        return reclaimed
+        self._walked(errors, result)
+        return result
 
-    def shrinkers(self) -> tuple[ShrinkerRegistration[Any], ...]:
-        """Return the registrations that are open, in the order of walks."""
+    def shrinkers(self) -> tuple[Registered, ...]:
+        """Return the open registrations, in the order of walks."""
         return tuple(self._live())
 
     def statistics(self) -> DomainStatistics:
-        """Return what happened so far.
+        """Return what happened so far; also of a closed domain.
 
-        Exact for the walks that have ended; parts of one under way may be
-        missing.  Also of a closed domain.
+        Exact for the walks that have ended.  Parts of a walk under way may be
+        missing.
         """
         c = ffi.new("struct reclaim_statistics *")
 
@@ -357,73 +334,43 @@ class Domain(NotCopied):
         )
 
     def report(self) -> str:
-        """Return a table of who holds what, was asked, scanned and freed.
+        """Return a table: each shrinker's objects, passes, and what they did.
 
-        Calls ``count_objects`` of each shrinker for each node.  A shrinker
-        whose callback raises shows ``?`` and keeps its other figures.
+        Calls ``count_objects`` of each shrinker for each node.  A shrinker whose
+        callback raises shows ``?`` and keeps its other figures.  Where a reclaimer
+        runs and other processes live under the same limit, a table of them follows.
         """
         self._check_open()
-        rows = [("shrinker", "objects", "deferred", "passes", "scanned", "freed")]
-        for registration in self._live():
-            try:
-                objects = str(registration._count_everywhere())
-                deferred = str(registration._deferred_everywhere())
-            except CallbackErrors:
-                objects = deferred = "?"
-            except ShrinkerError:
-                continue  # Closed meanwhile.
-            seen = registration.statistics()
-            rows.append(
-                (
-                    registration.name,
-                    objects,
-                    deferred,
-                    str(seen.passes),
-                    str(seen.scanned),
-                    str(seen.freed),
-                )
-            )
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        return "\n".join(
-            "  ".join(
-                cell.rjust(width) if i else cell.ljust(width)
-                for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-            ).rstrip()
-            for row in rows
-        )
+        report = registered.report(self._live())
+        describe = self._growth.describe
+        others = "" if describe is None else describe()
+        return f"{report}\n\n{others}" if others else report
 
     def debugfs(self) -> Mapping[str, str]:
         """Return what the kernel shows in ``/sys/kernel/debug/shrinker``.
 
         For each shrinker the text of its ``count`` file, under the name of its
-        directory, ``<name>-<number>``: a line for each online memory cgroup in
-        which it counts objects, with the group's id and a number for each node;
-        one line, for id 1, where it is not memcg-aware.  Calls ``count_objects``
-        accordingly, and raises ``CallbackErrors`` where one raised.
+        directory, ``<name>-<number>``.  The text has a line for each online memory
+        cgroup with objects of the shrinker: the group's id, then the count of each
+        node.  A shrinker that is not memcg-aware has at most one line, with id 1, or 0
+        in a domain without memory cgroups.  The name is cut at 127 bytes.  Calls
+        ``count_objects`` for each number, and raises ``CallbackErrors`` where a call
+        raised.  See docs/specification.md, "Shrinker debugfs".
         """
         self._check_open()
-        texts = {}
-        for registration in self._live():
-            try:
-                name, text = registration._debugfs()
-            except ShrinkerError:
-                if registration.closed:
-                    continue  # Meanwhile.
-                raise
-            texts[name] = text
-        return texts
+        return registered.debugfs(self._live())
 
     def trace(self, *, limit: int = 1_000_000) -> Trace:
-        """Record the trace events of the passes that run meanwhile.
+        """Collect the trace events of the passes that run meanwhile.
 
         A context manager that yields an iterable of ``ShrinkSlabStart`` and
-        ``ShrinkSlabEnd``.  At most ``limit`` events are kept, further ones are
+        ``ShrinkSlabEnd``.  At most ``limit`` events are kept; further ones are
         counted as ``lost``.  A domain has one trace at a time: entering a
         second one raises ``ShrinkerError``.
         """
         self._check_open()
         check_int("limit", limit, 1, ULONG_MAX)
-        return Trace(self, limit)
+        return Trace(self, self._c, self._labels, limit)
 
     # --- for the floors above ---------------------------------------------
 
@@ -431,13 +378,16 @@ class Domain(NotCopied):
         if self._closed:
             raise ShrinkerError("the domain is closed")
 
-    def _check_nid(self, nid: object) -> None:
+    def _check_nid(self, nid: object) -> int:
         if not isinstance(nid, int) or isinstance(nid, bool):
             raise TypeError(f"nid must be an int, not {type(nid).__name__}")
-        if not 0 <= nid < self._nr_nodes:
+        number = operator.index(nid)  # A subclass may override comparisons.
+        if not 0 <= number < self._nr_nodes:
+            last = self._nr_nodes - 1
             raise ValueError(
-                f"unknown node {nid}: the domain's nodes are 0 to {self._nr_nodes - 1}"
+                f"unknown node {number}: the domain's nodes are 0 to {last}"
             )
+        return number
 
     def _check_memcg(self, memcg: object) -> None:
         if not isinstance(memcg, Memcg):
@@ -453,77 +403,93 @@ class Domain(NotCopied):
         self._check_memcg(memcg)
         return memcg._c
 
-    def _lrus_alive(self) -> list[ListLru]:
+    def _lrus_alive(self) -> list[HasLists]:
         found = (reference() for reference in list(self._lrus.values()))
         return [lru for lru in found if lru is not None]
 
-    def _live(self) -> list[ShrinkerRegistration[Any]]:
+    def _live(self) -> list[Registered]:
         found = (reference() for reference in list(self._registrations.values()))
         live = [registration for registration in found if registration is not None]
-        # Threads that register at once may come here in another order.
+        # Threads that register at once may enter the table in another order.
         return sorted(live, key=lambda registration: registration._order)
 
     def _label(self, scan_function: str) -> int:
         """Return the number that stands for a scan callback's name in events."""
         number = self._labels.get(scan_function)
         if number is None:
-            # Never one number for two names; one that is not used is no loss.
+            # Two threads may draw a number each; the second one stays unused.
             number = self._labels.setdefault(scan_function, next(self._label_numbers))
         return number
 
-    def _let_linger_go(self) -> None:
+    def _release_lingering(self) -> None:
         pending = self._lingering
         if not pending:
             return
-        # Taken away before looking: what comes later is not in `pending`.
+        # Emptied before the look, so that what comes later is not in `pending`.
         self._lingering = []
         if lib.reclaim_domain_nr_lingering(self._c):
             self._lingering.extend(pending)
 
-    def _walk(
+    def _shrink_slab_checked(
+        self, gfp_mask: int, nid: int, memcg: Memcg | None, priority: int
+    ) -> int | WalkErrors:
+        """Check all arguments, and walk."""
+        nid = self._check_nid(nid)
+        gfp_mask = check_int("gfp_mask", gfp_mask, 0, UINT_MAX)
+        priority = check_int("priority", priority, 0, SHRINK_MAX_PRIORITY)
+        c_memcg = _address(self._c_memcg(memcg))
+
+        # SAFETY: `_c` is held, and `memcg` by the caller.
+        walked = _shrink_slab(
+            self._c_address, gfp_mask, nid, c_memcg, priority, self._stalls_seen
+        )
+        assert walked is not None  # noqa: S101 - for the type checker
+        return walked
+
+    def _request(
         self,
-        walk: Callable[..., Any],
-        *args: object,
-        convert: Callable[[Any], Any] = int,
+        nr_to_reclaim: int,
+        gfp_mask: int,
+        nid: int | None,
+        memcg: Memcg | None,
+        priority: int,
     ) -> Any:
-        """Run a C function that walks, with everything that belongs around it."""
-        with _outcome.Outcome() as outcome:
-            # SAFETY: `_c` is held, and arguments were checked.
-            result = convert(walk(self._c, *args))
+        """Check the arguments of ``reclaim()``, and return what C takes.
+
+        A function of its own, so that the ``with`` of ``reclaim()`` is near its
+        beginning.  Behind the 256th instruction CPython enters a handler only with
+        memory for an int, and tries for ever where there is none.
+        """
+        check_int("nr_to_reclaim", nr_to_reclaim, 0, ULONG_MAX)
+        gfp_mask = check_int("gfp_mask", gfp_mask, 0, UINT_MAX)
+        check_int("priority", priority, 0, SHRINK_MAX_PRIORITY)
+        if nid is not None:
+            self._check_nid(nid)
+        return ffi.new(
+            "struct reclaim_request *",
+            {
+                "nr_to_reclaim": nr_to_reclaim,
+                "gfp_mask": gfp_mask,
+                "nid": -1 if nid is None else nid,
+                "memcg": self._c_memcg(memcg),
+                "priority": priority,
+            },
+        )
+
+    def _walked(self, errors: WalkErrors, result: object) -> None:
+        """Raise or warn of what happened in a walk; ``result`` is what it returned."""
         if self._lingering:
-            self._let_linger_go()
+            self._release_lingering()
         try:
             if self._c_stalled[0] != self._stalls_seen:
-                self._warn_of_stalls(result)
+                self._stalls_seen = self._c_stalled[0]
+                registered.warn_of_stalls(self._live(), result)
         finally:
-            outcome.deliver(result)
-        return result
-
-    def _warn_of_stalls(self, result: object) -> None:
-        self._stalls_seen = self._c_stalled[0]
-        raised: RuntimeWarning | None = None
-        for registration in self._live():
-            if not registration._first_stall():
-                continue
-            try:
-                warnings.warn(
-                    f"shrinker {registration.name!r} made no progress: a pass was"
-                    " ended by the domain's stall limit",
-                    RuntimeWarning,
-                    stacklevel=4,
-                )
-            except RuntimeWarning as error:  # Where warnings are errors.
-                raised = raised or error
-        if raised is not None:
-            raised.add_note(f"result of the walk: {result!r}")
-            raise raised
+            errors.deliver(result)
 
 
-def _check_created(error: int, parent: Memcg) -> None:
-    if error == errno.EINVAL:
-        raise ShrinkerError(f"the memory cgroup {parent.name!r} is offline")
-    if error:
-        raise MemoryError("no memory for a memory cgroup")
+def _address(pointer: Any) -> int:
+    return int(ffi.cast("uintptr_t", pointer))
 
 
 _STATISTICS = dataclasses.fields(DomainStatistics)
@@ -532,7 +498,7 @@ _default: list[Domain] = []
 
 
 def _after_fork() -> None:
-    """Make the lock anew: a thread that the child does not have may have held it."""
+    """Replace the lock: a thread that does not exist in the child may hold it."""
     global _default_lock  # noqa: PLW0603
     _default_lock = threading.RLock()
 

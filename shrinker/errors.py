@@ -1,9 +1,8 @@
-"""Exceptions, and checks of arguments that several modules make.
+"""Exceptions, and the check of integer arguments.
 
-``ShrinkerError`` is the root of what the library raises about its own objects
-(something is closed, consumed, or used at the wrong time).  A wrong argument
-is a ``TypeError`` or ``ValueError`` as everywhere in Python, and nothing has
-changed when it is raised.
+``ShrinkerError`` is the root of what the library raises about the state of its
+objects: closed, used up, or used at the wrong time.  A wrong argument is a
+``TypeError`` or ``ValueError``, raised before anything has changed.
 """
 
 from __future__ import annotations
@@ -14,36 +13,19 @@ from typing import TYPE_CHECKING, Any, Self
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from shrinker.one_pass import PassResult
-
-__all__ = ["CallbackErrors", "ShrinkerError", "StallError", "check_int"]
+__all__ = ["CallbackErrors", "ShrinkerError", "check_int"]
 
 
 class ShrinkerError(Exception):
     """Root of the library's own exceptions."""
 
 
-class StallError(ShrinkerError):
-    """``run_pass`` wanted more scan calls than ``max_calls``.
-
-    A kernel might go on for ever (docs/specification.md, "Where we protect the
-    user").
-    """
-
-    def __init__(self, message: str, partial: PassResult) -> None:
-        super().__init__(message)
-        self.partial = partial
-        """The pass so far, as if the callback had then said STOP."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (*self.args, self.partial)
-
-
-class CallbackErrors(ShrinkerError, BaseExceptionGroup[Exception]):  # noqa: N818
+class CallbackErrors(ShrinkerError, ExceptionGroup[Exception]):  # noqa: N818
     """Callbacks raised; the walk went on with the other shrinkers.
 
-    ``exceptions`` has the first exception of each shrinker, with a note that
-    counts the rest.
+    ``exceptions`` holds the first exception of each shrinker.  A note on it says
+    which callback of which shrinker raised it, another how many more that shrinker
+    raised in this walk.
     """
 
     result: Any
@@ -52,8 +34,8 @@ class CallbackErrors(ShrinkerError, BaseExceptionGroup[Exception]):  # noqa: N81
     def __new__(
         cls, message: str, exceptions: Sequence[Exception], result: object = None
     ) -> Self:
-        """Make a group that also knows the walk's result."""
-        self = BaseExceptionGroup.__new__(cls, message, exceptions)
+        """Make a group that carries the walk's result as well."""
+        self = ExceptionGroup.__new__(cls, message, exceptions)
         self.result = result
         return self
 
@@ -64,7 +46,7 @@ class CallbackErrors(ShrinkerError, BaseExceptionGroup[Exception]):  # noqa: N81
         self.result = result
 
     def derive(self, exceptions: Sequence[Exception], /) -> CallbackErrors:  # type: ignore[override]
-        """Keep ``result`` when ``split`` or ``except*`` takes a part."""
+        """Keep ``result`` in the parts that ``split`` and ``except*`` make."""
         return CallbackErrors(self.message, exceptions, self.result)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -74,14 +56,14 @@ class CallbackErrors(ShrinkerError, BaseExceptionGroup[Exception]):  # noqa: N81
 def check_int(name: str, value: object, low: int, high: int) -> int:
     """Return ``value`` if it is an integer in ``low`` to ``high``.
 
-    Raises ``TypeError`` for anything but an ``int`` (a ``bool`` or ``float`` is
-    none) and ``ValueError`` out of range.
+    Raises ``TypeError`` for anything but an ``int``, ``bool`` included, and
+    ``ValueError`` out of range.
     """
     if type(value) is int and low <= value <= high:
         return value  # The usual case, on the way into every walk.
     if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError(f"{name} must be an int, not {type(value).__name__}")
-    number = operator.index(value)  # Whatever a subclass says of itself.
+    number = operator.index(value)  # A subclass may override comparisons.
     if not low <= number <= high:
         raise ValueError(f"{name} must be {low} to {high}, not {number}")
     return number

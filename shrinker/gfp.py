@@ -12,10 +12,9 @@ __all__ = ["GFP", "format_gfp"]
 
 
 class GFP(enum.IntFlag, boundary=enum.KEEP):
-    """What an allocation may do, and so what reclaim on its behalf may do.
+    """What an allocation may do, and so what reclaim for it may do.
 
-    Unknown bits are kept, so that a mask from a newer kernel survives a round
-    trip.
+    Unknown bits are kept, so that a mask from a newer kernel stays whole.
     """
 
     DMA = 1 << 0
@@ -55,7 +54,7 @@ class GFP(enum.IntFlag, boundary=enum.KEEP):
     NOWAIT = KSWAPD_RECLAIM | NOWARN
 
 
-# In the order in which the kernel's trace events try them.
+# In the order in which the kernel's trace events look for them.
 _COMPOSITES = (
     ("GFP_HIGHUSER_MOVABLE", GFP.HIGHUSER_MOVABLE),
     ("GFP_HIGHUSER", GFP.HIGHUSER),
@@ -75,9 +74,9 @@ _SINGLES = tuple((f"__GFP_{flag.name}", flag) for flag in GFP)
 def format_gfp(mask: int) -> str:
     """Return ``mask`` as the kernel's trace events print it.
 
-    ``none`` for 0; otherwise names joined by ``|``: composites first, each
-    taken when all its bits are still there, then single bits upwards, then a
-    hexadecimal rest (docs/specification.md, "Trace events").
+    ``none`` for 0, otherwise names joined by ``|``: composites first, each taken
+    where all its bits are still left, then single bits upwards, then the rest in
+    hexadecimal (docs/specification.md, "Trace events").
     """
     if mask == 0:
         return "none"

@@ -1,17 +1,20 @@
-"""``Growth``: what caches and whoever watches memory tell each other.
+"""``Growth``: what caches and a reclaimer tell each other.
 
-It stands below both, so that neither has to know the other.  A cache says by how
-much it grows; who watches says how much that may be before somebody has to look
-at the memory again, and whether caches should stay as they are for now.
+It stands below both, so neither knows the other.  A cache reports by how much it grows.
+The reclaimer says how much that may be before the next look at the memory, and whether
+caches should not grow for now.
 
-A cache that grows does, holding no lock of its own::
+A cache that grows does this (``make_room`` of csrc/python/cache.c)::
 
     growth.grown += bytes
     if growth.grown > growth.allowance:
         growth.exceeded()
 
-This makes no call as long as all is well, and so takes part in no race that
-matters: a lost update is a look that comes a little later.
+While the allowance lasts, this makes no call.  Its races do no harm: a lost update
+delays a look a little.  ``exceeded()`` calls the watcher: the ``Direct`` hook of a
+running reclaimer (``shrinker/pressure/direct.py``).  While that thread looks, the next
+one may add half as much, and so on: all of them together add less than twice the
+allowance.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ import contextvars
 import math
 from typing import TYPE_CHECKING
 
+from shrinker._ffi import object_function
 from shrinker.errors import ShrinkerError
 
 if TYPE_CHECKING:
@@ -29,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["PAGE_SIZE", "Growth", "noreclaim", "reclaim_allowed"]
 
 PAGE_SIZE = 4096
-"""What caches that weigh their entries count in: bytes of a page."""
+"""Bytes of a page, the unit of caches that weigh their entries."""
 
 _forbidden: contextvars.ContextVar[bool] = contextvars.ContextVar(
     "shrinker.noreclaim", default=False
@@ -40,10 +44,10 @@ _forbidden: contextvars.ContextVar[bool] = contextvars.ContextVar(
 def noreclaim() -> Iterator[None]:
     """Let no insert of this thread or task reclaim; a context manager.
 
-    Where memory is short, whoever grows a cache reclaims before going on (direct
-    reclaim).  Around code that must be quick, or that holds a lock which a count or
-    scan callback waits for, this leaves the work to the background thread.  In the
-    kernel it is ``memalloc_noreclaim_save()``.  May be nested.
+    Where memory is short, a thread that makes a cache grow reclaims before it goes on
+    (direct reclaim).  This leaves the work to the background thread, around code that
+    must be quick, or that holds a lock which a count or scan callback waits for.  The
+    kernel's name for it is ``memalloc_noreclaim_save()``.  May be nested.
     """
     token = _forbidden.set(True)
     try:
@@ -53,29 +57,61 @@ def noreclaim() -> Iterator[None]:
 
 
 def reclaim_allowed() -> bool:
-    """Return whether this thread or task is outside of ``noreclaim()``."""
+    """Return whether this thread or task is outside ``noreclaim()``."""
     return not _forbidden.get()
 
 
-class Growth:
+if TYPE_CHECKING:
+
+    class _Figures:
+        """What inserts read and write (csrc/python/growth.c)."""
+
+        grown: int
+        """Bytes that were added to caches, of the allowance."""
+        allowance: float
+        """Bytes that may be added before the next look."""
+        under_pressure: bool
+        """Whether caches should not grow."""
+
+        def exceeded(self) -> None:
+            """Tell the watcher that the allowance is used up.
+
+            It looks at the memory and sets a new allowance.  Half is left to other
+            threads until then, but 4 KiB at least.
+            """
+
+        def added(self) -> int:
+            """Return all bytes that were ever added, modulo 2**64."""
+
+        def allow(self, added: int, allowance: float, *, newest: bool) -> None:
+            """Allow so many bytes from the moment when ``added()`` was as given.
+
+            That is when memory was read.  What was added since counts as used.  An
+            allowance by older figures, not ``newest``, may only lower what is left.
+            """
+
+else:
+    _Figures = object_function("python_growth_type", 0)()
+
+
+class Growth(_Figures):
     """The growth of all caches of a domain."""
 
-    __slots__ = ("_watcher", "allowance", "grown", "under_pressure")
+    __slots__ = ("_watcher", "describe")
 
     def __init__(self) -> None:
         self.grown = 0
-        """Bytes that were added to caches since the last look at the memory."""
         self.allowance = math.inf
-        """Bytes that may be added before somebody has to look."""
         self.under_pressure = False
-        """Whether caches should not grow for now."""
+        self.describe: Callable[[], str] | None = None
+        """What the reclaimer adds to the domain's report."""
         self._watcher: Callable[[], None] | None = None
 
     def watch(self, watcher: Callable[[], None]) -> None:
-        """Have ``watcher`` called by whoever exceeds the allowance.
+        """Have ``watcher`` called by the thread that exceeds the allowance.
 
-        It looks at the memory, sets ``grown`` back and a new allowance.  Raises
-        ``ShrinkerError`` where there is another one.
+        It looks at the memory and sets a new allowance.  Raises ``ShrinkerError``
+        where there is another watcher.
         """
         if self._watcher is not None:
             raise ShrinkerError(
@@ -85,15 +121,15 @@ class Growth:
         self._watcher = watcher
 
     def unwatch(self) -> None:
-        """Go back to how it was before ``watch``.  Idempotent."""
+        """Undo ``watch``.  Idempotent."""
         self._watcher = None
+        self.describe = None
         self.allowance = math.inf
         self.grown = 0
         self.under_pressure = False
 
-    def exceeded(self) -> None:
-        """Tell the watcher that the allowance is used up."""
-        self.grown = 0  # Others go on; one look is enough.
+    def call_watcher(self) -> None:
+        """Call the watcher, if there is one."""
         watcher = self._watcher
         if watcher is not None:
             watcher()

@@ -6,26 +6,28 @@ import dataclasses
 import errno
 from typing import TYPE_CHECKING, Any, Protocol
 
+from shrinker._capsule import NotCopied, own
 from shrinker._ffi import ffi, lib
-from shrinker._memory import NotCopied
 from shrinker.errors import ShrinkerError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from shrinker.domain import Domain
 
-__all__ = ["Memcg", "ShrinkerInfo"]
+__all__ = ["HasLists", "Memcg", "ShrinkerInfo", "create", "tree"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ShrinkerInfo:
-    """What a memory cgroup knows of shrinkers, on one node."""
+    """What a memory cgroup knows of shrinkers on one node."""
 
     nr_max: int
-    """Shrinker ids that there is room for, a multiple of 64."""
+    """Shrinker ids for which there is room, a multiple of 64."""
     bits: tuple[int, ...]
     """Ids of shrinkers that may hold objects, ascending."""
     nr_deferred: dict[int, int]
-    """Deferred objects by shrinker id; counters that are not 0 only."""
+    """Deferred counters by shrinker id, signed; those of 0 are left out."""
 
 
 class _HasId(Protocol):
@@ -37,16 +39,23 @@ class _HasId(Protocol):
     def _memcg_id(self) -> int: ...
 
 
+class HasLists(Protocol):
+    """A ``ListLru``, as a group that goes offline knows it."""
+
+    def _reparent(self, memcg: Memcg) -> None: ...
+
+
 class Memcg(NotCopied):
     """A memory cgroup.  ``Domain.create_memcg`` makes it; ``Domain.root`` is one.
 
-    It goes offline when its life ends, and leaves the tree when it is closed.
+    Its life ends when it goes offline; ``close()`` then takes it out of the tree.
     After closing, ``name``, ``id``, ``parent`` and ``online`` can still be read;
-    everything else raises ``ShrinkerError``.
+    everything else raises ``ShrinkerError``.  See docs/specification.md, "Memory
+    cgroups".
     """
 
     # Invariant: `_c` is a mem_cgroup that `_memory` keeps allocated: it owns a
-    # reference, or, for the root, holds the domain.
+    # reference or, for the root, holds the domain.
     def __init__(
         self,
         domain: Domain,
@@ -58,11 +67,13 @@ class Memcg(NotCopied):
         self._domain = domain
         self._c = c_memcg
         self._memory = memory
-        # Read without a call: whoever adds to a ListLru asks.
+        # Read without a call: each addition to a ListLru asks.
         self._c_online = lib.mem_cgroup_online_flag(c_memcg)
         self._name = name
         self._parent = parent
         self._id = int(lib.mem_cgroup_get_id(c_memcg))
+        # Its place in ListLru.walk_node(): 0 is the root's.
+        self._kmem_id = int(lib.mem_cgroup_kmem_id(c_memcg))
         self._closed = False
 
     def __repr__(self) -> str:
@@ -76,7 +87,7 @@ class Memcg(NotCopied):
 
     @property
     def id(self) -> int:
-        """Number in its domain; the root's is 1, and none is used twice."""
+        """Number in its domain; the root's is 1, and a number is not used twice."""
         return self._id
 
     @property
@@ -91,27 +102,28 @@ class Memcg(NotCopied):
 
     @property
     def online(self) -> bool:
-        """Whether it was not taken offline."""
+        """Whether it has not been taken offline."""
         return bool(self._c_online[0])
 
     @property
     def memory(self) -> int:
-        """Bytes that the group takes in the C core."""
+        """Bytes of the C core that the group takes: its maps and counters."""
         self._check_open()
         return int(lib.mem_cgroup_memory(self._c))
 
     def offline(self) -> None:
-        """End the group's life.  A second time does nothing.
+        """End the group's life.  Idempotent.
 
         Its deferred work is added to its parent's, objects on ``ListLru`` lists
-        move to the parent's lists, and walks over it return 0 from now on.
+        move to the parent's lists, before the objects there, and walks over it
+        return 0 from now on.
 
-        Raises ``ShrinkerError``, and nothing has changed, for the root and while
-        a child is online.
+        Raises ``ShrinkerError`` for the root and while a child is online; nothing
+        has then changed.
         """
         self._check_open()
 
-        # SAFETY: `_c` stays allocated as long as we live.
+        # SAFETY: `_c` stays allocated to our end.
         error = -lib.mem_cgroup_offline(self._c)
         if error == errno.EINVAL:
             raise ShrinkerError("the root cannot go offline")
@@ -125,14 +137,14 @@ class Memcg(NotCopied):
             lru._reparent(self)
 
     def close(self) -> None:
-        """Leave the tree.  Idempotent.
+        """Take the group out of the tree.  Idempotent.
 
         Raises ``ShrinkerError`` while the group is online or has children.
         """
         if self._closed:
             return
         if not self.online:
-            self._move_objects()  # Where a signal kept offline() from it.
+            self._move_objects()  # A signal may have kept offline() from it.
         if lib.mem_cgroup_remove(self._c):
             raise ShrinkerError(f"{self._name!r} is online, or has children")
         self._closed = True
@@ -140,19 +152,20 @@ class Memcg(NotCopied):
         self._move_objects()  # Lists of a closed group go for good.
 
     def reparent_deferred(self) -> None:
-        """Add the deferred work to the parent's.
+        """Add the deferred counters to the parent's.
 
-        It copies: the group keeps its own counters, and a second call adds them
-        again.  ``offline`` does this once.  For the root nothing happens.
+        They are copied: the group keeps its own, and a second call adds them again.
+        ``offline`` does this once.  The root's counters are added to themselves, as
+        in the kernel: they double.
         """
         self._check_open()
         lib.reparent_shrinker_deferred(self._c)
 
     def set_shrinker_bit(self, nid: int, shrinker: _HasId) -> None:
-        """Say that a shrinker, registered or still a builder, may hold objects.
+        """Say that a registration or builder may hold objects of this group.
 
-        A walk over this group asks just the shrinkers whose bits are set.  Does
-        nothing for the root and for shrinkers that are not memcg-aware.
+        A walk over the group asks only the shrinkers whose bits are set.  Does
+        nothing on the root and for shrinkers that are not memcg-aware.
         """
         lib.set_shrinker_bit(self._c, nid, self._shrinker_id(nid, shrinker))
 
@@ -162,7 +175,7 @@ class Memcg(NotCopied):
         return bool(lib.mem_cgroup_has_bit(self._c, nid, number))
 
     def shrinker_info(self, nid: int) -> ShrinkerInfo:
-        """Return the map and the deferred counters of a node."""
+        """Return the bits and the deferred counters of a node."""
         self._check_open()
         self._domain._check_nid(nid)
         nr_max = int(lib.mem_cgroup_nr_max(self._c))
@@ -194,3 +207,49 @@ class Memcg(NotCopied):
         if shrinker.domain is not self._domain:
             raise ValueError("the shrinker belongs to another domain")
         return number
+
+
+def _check_created(error: int, parent: Memcg) -> None:
+    if error == errno.EINVAL:
+        raise ShrinkerError(f"the memory cgroup {parent.name!r} is offline")
+    if error:
+        raise MemoryError("no memory for a memory cgroup")
+
+
+def create(domain: Domain, name: str, parent: Memcg) -> Memcg:
+    """Make a group under an open ``parent``, and enter it into its domain's tables.
+
+    Raises ``ShrinkerError`` where the parent is offline, ``MemoryError``.
+    """
+    c_memcg = ffi.new("struct mem_cgroup **")
+    memcg = None
+    try:
+        # SAFETY: `parent` is held, and open in this domain.
+        error = -lib.mem_cgroup_create(parent._c, c_memcg)
+        _check_created(error, parent)
+        memory = own(c_memcg[0], ffi.addressof(lib, "python_host_put_memcg"))
+        memcg = Memcg(domain, c_memcg[0], memory, name, parent)
+        domain._memcgs_by_id[memcg.id] = domain._memcgs[memcg.id] = memcg
+    except BaseException:
+        # After a signal the caller has no group that it could take offline.
+        if c_memcg[0] != ffi.NULL:
+            lib.mem_cgroup_offline(c_memcg[0])
+            lib.mem_cgroup_remove(c_memcg[0])
+            if memcg is not None:
+                domain._memcgs.pop(memcg.id, None)
+        raise
+    return memcg
+
+
+def tree(root: Memcg, known: Mapping[int, Memcg]) -> tuple[Memcg, ...]:
+    """Return the groups of a tree in pre-order, by their ids in ``known``."""
+    found = []
+    c_memcg = ffi.NULL
+    while True:
+        # SAFETY: the domain holds the root; each group is pinned until the next
+        # call.
+        c_memcg = lib.mem_cgroup_next(root._c, c_memcg)
+        if c_memcg == ffi.NULL:
+            break
+        found.append(known.get(lib.mem_cgroup_get_id(c_memcg)))
+    return tuple(memcg for memcg in found if memcg is not None)

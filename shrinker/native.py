@@ -1,9 +1,8 @@
-"""C callbacks for Python: what they look like, and how their address is found.
+"""C callbacks for Python: their structures and type, and how to find an address.
 
 The layouts are those of ``struct shrinker`` and ``struct shrink_control`` in
-``<shrinker/shrinker.h>`` (``shrinker.get_include()``); only the public head of
-``struct shrinker`` is described, and only pointers to it are ever handed out.
-A test compares them with what the compiler made of the headers.
+``<shrinker/shrinker.h>`` (``shrinker.get_include()``).  Of ``struct shrinker`` only the
+public head is described; callbacks get pointers to it.
 """
 
 from __future__ import annotations
@@ -54,9 +53,9 @@ shrink_control *)``."""
 def address_of(what: str, callback: object) -> int:
     """Return the address of a C function.
 
-    Takes an ``int``, a cffi or ctypes function pointer, or anything with an
-    ``address`` (a numba ``cfunc``).  Raises ``TypeError`` for anything else and
-    ``ValueError`` for 0.
+    ``callback`` is an ``int``, a cffi or ctypes function pointer, or anything with
+    an ``address`` (a numba ``cfunc``).  ``what`` names it in errors: ``TypeError``
+    for anything else, ``ValueError`` for NULL and what is no 64-bit number.
     """
     if isinstance(callback, int) and not isinstance(callback, bool):
         address = callback
@@ -77,11 +76,11 @@ def address_of(what: str, callback: object) -> int:
 
 
 def name_of(callback: Any) -> str | None:
-    """Return the callback's own name for trace events, if it has one."""
+    """Return the callback's own name for trace events; None where it has none."""
     name = getattr(callback, "__qualname__", None) or getattr(
         callback, "__name__", None
     )
     if not isinstance(name, str) or not name:
         return None
-    # One word on one line, so that the event's text can be read back.
+    # One word on one line, so that a reader can take the event's text apart.
     return re.sub(r"[\s\x00-\x1f\x7f]", "_", name)

@@ -4,9 +4,9 @@ In a ``conftest.py``::
 
     pytest_plugins = ["shrinker.testing"]
 
-``memory_pressure_fifo`` and ``memory_pressure_socket`` speak systemd's protocol to
-whatever program follows it, with this library or another; ``fake_cgroup`` is a cgroup
-of version 2 in ordinary files, for ``shrinker.pressure.Memory``.
+``memory_pressure_fifo`` and ``memory_pressure_socket`` report pressure by systemd's
+protocol, to this library or to any other program that follows it.  ``fake_cgroup`` is a
+cgroup of version 2 in ordinary files, for ``shrinker.pressure.Memory``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shrinker.pressure.systemd import WATCH, WRITE, SystemdPressure
+from shrinker.pressure.sources.systemd import WATCH, WRITE, SystemdPressure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,34 +36,35 @@ __all__ = [
     "memory_pressure_socket",
 ]
 
-SECONDS = 5.0
-"""How long these fixtures wait for the service before they say that it does nothing."""
+SERVICE_TIMEOUT_SECONDS = 5.0
+"""How long these fixtures wait for the service to connect or to write."""
 
-_KEEP: Any = object()
+_RECEIVE_BYTES = 4096
+_UNCHANGED: Any = object()
 
 
 class PressureFifo:
     """A FIFO that a service listens to.
 
-    It carries bytes one way only, so nothing is asked to be written.
+    It carries bytes to the service only, so the service is asked to write nothing.
     """
 
     written = b""
-    """What the service wrote at opening; nothing."""
+    """What the service wrote when it opened the FIFO: nothing."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        """Where it is; what ``MEMORY_PRESSURE_WATCH`` says."""
+        """Its path, which is also the value of ``MEMORY_PRESSURE_WATCH``."""
         os.mkfifo(path, 0o600)
-        # Read and write: opening does not wait for the service, nor does it find
-        # the FIFO at its end when it reads before the first press.
+        # O_RDWR: opening does not wait for the service, and a service that reads
+        # before the first press does not find the end of the FIFO.
         self._descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
 
     def press(self) -> None:
-        """Report pressure once.  It is kept until the service reads it."""
+        """Report pressure once.  The report is kept until the service reads it."""
         if self._descriptor < 0:
-            raise RuntimeError("hang_up() was called")
-        # A full FIFO says it already.
+            raise RuntimeError("press() after hang_up()")
+        # A full FIFO reports pressure already.
         with contextlib.suppress(BlockingIOError):
             os.write(self._descriptor, b"!")
 
@@ -78,15 +79,15 @@ class PressureSocket:
     """A socket that a service connects to."""
 
     asked_for = b"some 200000 2000000\0"
-    """The bytes that ``MEMORY_PRESSURE_WRITE`` asks the service to write."""
+    """Bytes that ``MEMORY_PRESSURE_WRITE`` asks the service to write."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        """Where it is; what ``MEMORY_PRESSURE_WATCH`` says."""
+        """Its path, which is also the value of ``MEMORY_PRESSURE_WATCH``."""
         self._connections: list[socket.socket] = []
         self._written = b""
         self._server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        # Through /proc, since the path of a socket may have 107 bytes only.
+        # By way of /proc, since the path of a socket may have at most 107 bytes.
         folder = os.open(path.parent, os.O_PATH | os.O_CLOEXEC)
         try:
             self._server.bind(f"/proc/self/fd/{folder}/{path.name}")
@@ -97,35 +98,36 @@ class PressureSocket:
 
     @property
     def written(self) -> bytes:
-        """What the service has written, over all of its connections.
+        """What the service has written, on all of its connections together.
 
-        Waits up to ``SECONDS`` for as many bytes as it was asked for; returns what
-        has come by then.
+        Waits up to ``SERVICE_TIMEOUT_SECONDS`` for as many bytes as were asked for, and
+        returns what has come by then.
         """
-        end = time.monotonic() + SECONDS
+        end = time.monotonic() + SERVICE_TIMEOUT_SECONDS
         while len(self._written) < len(self.asked_for):
             if not self._exchange(end - time.monotonic()):
                 break
         return self._written
 
     def press(self) -> None:
-        """Report pressure once, to all connections.
+        """Report pressure once, on all connections.
 
-        Waits up to ``SECONDS`` for the service to connect; raises ``TimeoutError`` if
-        it does not.
+        Waits up to ``SERVICE_TIMEOUT_SECONDS`` for the service to connect, and then
+        raises ``TimeoutError``.
         """
-        end = time.monotonic() + SECONDS
+        end = time.monotonic() + SERVICE_TIMEOUT_SECONDS
         self._accept()
         while not self._connections:
             if not self._exchange(end - time.monotonic()):
-                raise TimeoutError(f"nobody has connected to {self.path}")
+                raise TimeoutError(f"no service has connected to {self.path}")
         for connection in self._connections:
-            # Full says it already, closed is what the service wanted.
+            # A full connection reports pressure already; a closed one is the service's
+            # own doing.
             with contextlib.suppress(BlockingIOError, BrokenPipeError):
                 connection.send(b"!")
 
     def hang_up(self) -> None:
-        """Close all connections; new ones are taken.  Idempotent."""
+        """Close all connections; new ones are accepted.  Idempotent."""
         self._accept()
         for connection in self._connections:
             connection.close()
@@ -147,7 +149,7 @@ class PressureSocket:
             self._connections.append(connection)
 
     def _exchange(self, seconds: float) -> bool:
-        """Wait, and take what comes; False when the time is over."""
+        """Accept and read what comes; return False if nothing came in time."""
         readable, _, _ = select.select(
             [self._server, *self._connections], [], [], max(0.0, seconds)
         )
@@ -157,7 +159,7 @@ class PressureSocket:
                 continue
             data = b""
             with contextlib.suppress(ConnectionResetError):
-                data = connection.recv(4096)
+                data = connection.recv(_RECEIVE_BYTES)
             self._written += data
             if not data:
                 connection.close()
@@ -166,17 +168,17 @@ class PressureSocket:
 
 
 class FakeCgroup:
-    """A cgroup of version 2, ``/app``, and a machine of 8 GiB, in files.
+    """A cgroup of version 2, ``/app``, on a machine of 8 GiB, in ordinary files.
 
-    ``shrinker.pressure.Memory(fake_cgroup.root)`` reads it.  It announces nothing;
-    what waits for the kernel does not work on it.
+    ``shrinker.pressure.Memory(fake_cgroup.root)`` reads it.  Ordinary files report no
+    events, so sources that wait for the kernel do not work on it.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        """What stands for ``/``."""
+        """The directory that stands for ``/``."""
         self.directory = root / "sys" / "fs" / "cgroup" / "app"
-        """Where the group's files are."""
+        """The cgroup's directory."""
         self.directory.mkdir(parents=True)
         process = root / "proc" / "self"
         process.mkdir(parents=True)
@@ -194,22 +196,22 @@ class FakeCgroup:
     def set(
         self,
         *,
-        current: int = _KEEP,
-        max: int | None = _KEEP,  # noqa: A002 - the file's name
-        high: int | None = _KEEP,
-        inactive_file: int = _KEEP,
+        current: int = _UNCHANGED,
+        max: int | None = _UNCHANGED,  # noqa: A002 - the file's name
+        high: int | None = _UNCHANGED,
+        inactive_file: int = _UNCHANGED,
     ) -> None:
-        """Change what is given, in bytes; a limit of None is none."""
+        """Change the given figures, in bytes; None means no limit."""
         given = {"memory.max": max, "memory.high": high, "memory.current": current}
         for name, value in given.items():
-            if value is not _KEEP:
+            if value is not _UNCHANGED:
                 self._write(name, "max\n" if value is None else f"{value}\n")
-        if inactive_file is not _KEEP:
+        if inactive_file is not _UNCHANGED:
             text = f"anon 0\ninactive_file {inactive_file}\nactive_file 0\n"
             self._write("memory.stat", text)
 
     def _write(self, name: str, text: str) -> None:
-        # Into the same file, which readers keep open, and never empty meanwhile.
+        # Written in place: readers keep the file open, and must never find it empty.
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
         descriptor = os.open(self.directory / name, flags, 0o644)
         try:
@@ -223,7 +225,7 @@ class FakeCgroup:
 def memory_pressure_fifo(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[PressureFifo]:
-    """A FIFO that systemd's variables in the environment lead to."""
+    """A FIFO, set in systemd's environment variables."""
     fifo = PressureFifo(tmp_path / "memory-pressure.fifo")
     monkeypatch.setenv(WATCH, str(fifo.path))
     monkeypatch.delenv(WRITE, raising=False)
@@ -236,7 +238,7 @@ def memory_pressure_fifo(
 def memory_pressure_socket(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[PressureSocket]:
-    """A socket that systemd's variables in the environment lead to."""
+    """A socket, set in systemd's environment variables."""
     peer = PressureSocket(tmp_path / "memory-pressure.socket")
     monkeypatch.setenv(WATCH, str(peer.path))
     monkeypatch.setenv(WRITE, base64.b64encode(peer.asked_for).decode("ascii"))
@@ -247,5 +249,5 @@ def memory_pressure_socket(
 
 @pytest.fixture
 def fake_cgroup(tmp_path: Path) -> FakeCgroup:
-    """A cgroup in files; see ``FakeCgroup``."""
+    """A cgroup in ordinary files; see ``FakeCgroup``."""
     return FakeCgroup(tmp_path / "root")

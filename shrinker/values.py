@@ -1,8 +1,8 @@
 """What callbacks return: ``CountObjects`` and ``ScanObjects``.
 
-Two types, so that the special values of one cannot stand for the other's:
-EMPTY belongs to counting, STOP to scanning.  Small values are interned, for a
-callback runs in a microsecond and an object costs a tenth of one.
+They are two types, so that the special value of one cannot be taken for the other's:
+EMPTY belongs to counting, STOP to scanning.  Small values are interned: a callback
+takes about a microsecond, and making an object a tenth of that.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ __all__ = [
 ]
 
 DEFAULT_SEEKS: Final[int] = lib.DEFAULT_SEEKS
-"""Cost of recreating an object where the owner says nothing."""
+"""Cost of recreating an object, where the owner sets none."""
 SHRINK_BATCH: Final[int] = lib.SHRINK_BATCH
-"""Objects in one scan call where the owner says nothing."""
+"""Objects in one scan call, where the owner sets no batch."""
 DEF_PRIORITY: Final[int] = lib.DEF_PRIORITY
-"""Where reclaim starts; 0 is the most urgent."""
+"""Priority at which reclaim starts; 0 is the most urgent."""
 SHRINK_MAX_PRIORITY: Final[int] = lib.SHRINK_MAX_PRIORITY
 """The largest priority that is accepted."""
 
@@ -41,7 +41,7 @@ ULONG_MAX: Final = 2**64 - 1
 _INTERNED: Final = 4096
 _COUNT_MAX: Final = ULONG_MAX // 2
 _SCAN_MAX: Final[int] = lib.SHRINK_STOP - 1
-# Under names of their own, since a callback makes one in each call.
+# A global name is found faster, and each callback uses it.
 _new: Any = object.__new__
 
 
@@ -51,7 +51,7 @@ class ShrinkerFlags(enum.IntFlag):
     NUMA_AWARE = lib.SHRINKER_NUMA_AWARE
     """One deferred counter for each node."""
     MEMCG_AWARE = lib.SHRINKER_MEMCG_AWARE
-    """Objects belong to memory cgroups; dropped where a domain has none."""
+    """Objects belong to memory cgroups; dropped where the domain has none."""
     NONSLAB = lib.SHRINKER_NONSLAB
     """Called even where kernel-memory accounting is off."""
 
@@ -60,8 +60,7 @@ class ShrinkerFlags(enum.IntFlag):
 class _Value:
     """A number from 0 to 2**64 - 1; immutable, hashable, ordered."""
 
-    # Invariants: `value` is set once, by `_make`, before anyone else sees the
-    # object.
+    # Invariant: `value` is set once, before other code can have the object.
     __slots__ = ("value",)
 
     value: int
@@ -73,7 +72,7 @@ class _Value:
     @classmethod
     def _make(cls, value: int) -> Self:
         self = object.__new__(cls)
-        # The slot's own way, beside __setattr__ below.
+        # Through the slot, past __setattr__ below.
         _set_value(self, value)
         return self
 
@@ -117,35 +116,34 @@ class CountObjects(_Value):
     """How many objects a shrinker could free now.
 
     The arithmetic of a pass is exact for counts below 2**61 (2**60.4 with
-    ``seeks`` 1).  From 2**62 its doubling wraps and nothing at all is scanned,
-    which includes ``MAX``; see docs/specification.md, "Consequences worth
-    knowing".
+    ``seeks`` 1).  From 2**62 on, ``MAX`` included, twice the count wraps and nothing
+    is scanned; see docs/specification.md, "Consequences worth knowing".
     """
 
     __slots__ = ()
 
     EMPTY: ClassVar[CountObjects]
     """There are no objects.  In a memory cgroup the shrinker is not asked again
-    until an object is added.  Not the same as a count of 0, which means that
-    the number is not known, or that the shrinker is to be left out this time."""
+    until an object is added.  A count of 0 means something else: the number is
+    unknown, or the shrinker is to be left out this time."""
     MAX: ClassVar[CountObjects]
-    """The largest count, 2**63 - 1.  It doubles without overflow as an unsigned
-    number; the pass doubles signed ones, and so reclaims nothing from it."""
+    """The largest count, 2**63 - 1.  Twice this fits an unsigned number, but the
+    pass computes with signed ones, and so reclaims nothing from it."""
 
     @classmethod
     def new(cls, count: int) -> CountObjects:
         """Say that ``count`` objects *can* be freed.
 
-        It is an estimate of what a scan could free, made without waiting, and
-        no report of anything freed: ``ScanObjects`` is that.  Objects that are
-        in use and will not go do not belong into it.
+        It is an estimate of what a scan could free, made without waiting.  What
+        was freed is a ``ScanObjects``.  Leave out objects that are in use and
+        cannot go.
 
-        Counts above ``MAX`` become ``MAX``, silently: an estimate that large
-        means "very many" whatever its digits, a callback in the middle of
-        reclaim has nobody to report an error to, and without the bound a large
-        count could turn into the special value EMPTY.
+        Counts above ``MAX`` become ``MAX``, silently: so large an estimate means
+        "very many" whatever its digits, a callback in the middle of reclaim has no
+        caller who could handle an error, and without the bound a large count could
+        turn into the special value EMPTY.
 
-        0 stays 0, "not known"; it is not turned into EMPTY.
+        0 stays 0, "unknown"; it does not become EMPTY.
 
         Raises ``ValueError`` for a negative count, ``TypeError`` for anything
         but an ``int``.
@@ -167,17 +165,17 @@ class ScanObjects(_Value):
     __slots__ = ()
 
     STOP: ClassVar[ScanObjects]
-    """No progress can be made now, say because a lock is taken and waiting for
-    it could deadlock.  Ends the pass; nothing of this call is accounted, and
-    the work is put off to later passes."""
+    """No progress is possible now, for example because a lock is taken and waiting
+    for it could deadlock.  Ends the pass.  Nothing of this call is accounted, and the
+    work is deferred to later passes."""
     MAX: ClassVar[ScanObjects]
-    """The largest number, 2**64 - 2: the one above is STOP."""
+    """The largest number, 2**64 - 2; 2**64 - 1 is STOP."""
 
     @classmethod
     def from_count(cls, count: int) -> ScanObjects:
         """Say that ``count`` objects were freed.
 
-        Numbers above ``MAX`` become ``MAX``, so that none turns into STOP.
+        Numbers above ``MAX`` become ``MAX``, so that none becomes STOP.
 
         Raises ``ValueError`` for a negative number, ``TypeError`` for anything
         but an ``int``.
@@ -198,7 +196,7 @@ def _check(name: str, value: object) -> int:
         return value
     if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError(f"{name} must be an int, not {type(value).__name__}")
-    number = operator.index(value)  # Whatever a subclass says of itself.
+    number = operator.index(value)  # A subclass may override comparisons.
     if number < 0:
         raise ValueError(f"{name} must not be negative, but is {number}")
     return number
@@ -213,21 +211,21 @@ def _finish(cls: Any, **special: int) -> None:
 _finish(CountObjects, EMPTY=lib.SHRINK_EMPTY, MAX=_COUNT_MAX)
 _finish(ScanObjects, STOP=lib.SHRINK_STOP, MAX=_SCAN_MAX)
 
-# Each number at its own index.  Not in the classes: a class's attribute takes four
-# times as long to find.
+# Each number at its own index.  As globals, since finding a class's attribute takes
+# four times as long.
 _counts: tuple[CountObjects, ...] = tuple(map(CountObjects._make, range(_INTERNED)))
 _scans: tuple[ScanObjects, ...] = tuple(map(ScanObjects._make, range(_INTERNED)))
 
 
 def count_value(result: object) -> int:
-    """Return what the core is told for the result of ``count_objects``.
+    """Return the number for the core that a result of ``count_objects`` means.
 
     Raises as ``CountObjects.new`` does, and ``TypeError`` for a ``ScanObjects``.
     """
     if isinstance(result, CountObjects):
         return result.value
     if isinstance(result, _Value):
-        raise TypeError(f"count_objects returned {result!r}, which scanning returns")
+        raise TypeError(f"count_objects returned {result!r}, a result of scanning")
     if isinstance(result, int) and not isinstance(result, bool):
         return CountObjects.new(result).value
     raise TypeError(
@@ -236,7 +234,7 @@ def count_value(result: object) -> int:
 
 
 def scan_value(result: object) -> int:
-    """Return what the core is told for the result of ``scan_objects``.
+    """Return the number for the core that a result of ``scan_objects`` means.
 
     Raises as ``ScanObjects.from_count`` does, and ``TypeError`` for a
     ``CountObjects``.
@@ -244,7 +242,7 @@ def scan_value(result: object) -> int:
     if isinstance(result, ScanObjects):
         return result.value
     if isinstance(result, _Value):
-        raise TypeError(f"scan_objects returned {result!r}, which counting returns")
+        raise TypeError(f"scan_objects returned {result!r}, a result of counting")
     if isinstance(result, int) and not isinstance(result, bool):
         return ScanObjects.from_count(result).value
     raise TypeError(

@@ -1,18 +1,19 @@
-"""Two results, row by row: what became slower or faster beyond the noise.
+"""Two results, line by line: what became slower or faster beyond the noise.
 
 The test is pyperf's own (``pyperf compare_to``): Student's two-sample, two-tailed
 t-test at 95 %, on means, with its ``--min-speed``: changes of less than 5 % are
 not named.  The 5 % are for what a t-test cannot know, that two runs of the same
 program, each steady in itself, may differ by that much.
 
-A machine that is slower today makes every row slower.  So a second test, the
-same, is made on each row's ratio to another row of its round, which stands for the
-machine (the pure-Python one, a loop of C): a row that fails both became slower itself.
+A machine that is slower today makes every line slower.  So a second test, the same,
+is made on each line's ratio to another line of its round, which tells how fast the
+machine was (``Benchmark.machine``): a line that fails both became slower itself.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import statistics
 from typing import TYPE_CHECKING, Any
 
 import pyperf
@@ -20,37 +21,39 @@ import pyperf
 # What `pyperf compare_to` uses; pyperf's documented interface has no name for it.
 from pyperf._compare import CompareData, CompareResult
 
-from shrinker.bench.points import ROWS, Callbacks, Row
-from shrinker.bench.results import by_round
+from shrinker.bench.results import by_line
 from shrinker.errors import ShrinkerError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Mapping
 
-__all__ = ["MIN_CHANGE", "Change", "Comparison", "compare", "pure_row"]
+    from shrinker.bench.lines import Rounds
+
+__all__ = ["MIN_CHANGE", "Change", "Comparison", "compare"]
 
 MIN_CHANGE = 5.0
 """Percent."""
 
-_NAMES = {row.name: row for row in ROWS}
-
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Change:
-    """One row in both results."""
+    """One line in both results."""
 
     name: str
-    old: float
-    """Mean, in seconds, or in bytes."""
-    new: float
     unit: str
     """second or byte."""
+    old: float
+    """Mean."""
+    new: float
     significant: bool
     """By pyperf's test."""
     relative: float | None
-    """New by old, both divided by the row that stands for the machine, of the same
-    round; None where there is none."""
-    relative_significant: bool
+    """New by old, both divided by the line that stands for the machine, of the same
+    round; None where there is none, or the change is within the noise."""
+    cause: str
+    """"line": it changed the same way against the machine.  "machine": against that, it
+    stayed as it was, or changed the other way.  Empty: neither can be said, as of a
+    large change that is within the noise."""
 
     @property
     def factor(self) -> float:
@@ -67,93 +70,64 @@ class Change:
         """Whether it takes less time, beyond the noise."""
         return self.significant and self.factor < 1
 
-    @property
-    def itself(self) -> bool:
-        """Whether it changed the same way against what stands for the machine."""
-        return (
-            self.relative is not None
-            and self.relative_significant
-            and (self.relative > 1) == (self.factor > 1)
-        )
-
-    @property
-    def machine(self) -> bool:
-        """Whether the machine explains it: against what stands for it the row stayed
-        as it was, or changed the other way.  A large change that is not beyond the
-        noise says neither this nor that."""
-        if self.relative is None or self.itself:
-            return False
-        return self.relative_significant or abs(self.relative - 1) < MIN_CHANGE / 100
-
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Comparison:
     """Two results."""
 
     changes: list[Change]
-    """Of the rows that both have."""
+    """Of the lines that both have."""
     missing: list[str]
-    """Rows that one of them lacks."""
+    """Lines that one of them lacks."""
     remarks: list[str]
     """What makes the two hard to compare."""
 
 
-def pure_row(name: str) -> str | None:
-    """Return the name of the pure-Python row beside a row of the reclaim loop."""
-    row = _NAMES.get(name)
-    if row is None or row.callbacks is Callbacks.PURE:
-        return None
-    return Row(Callbacks.PURE, row.point).name
+def compare(old: Any, new: Any, machine: Mapping[str, str]) -> Comparison:
+    """Compare two suites.  Raises ``ShrinkerError`` without a line in common.
 
-
-def compare(
-    old: Any, new: Any, reference: Callable[[str], str | None] = pure_row
-) -> Comparison:
-    """Compare two suites.  Raises ``ShrinkerError`` without a row in common.
-
-    ``reference`` leads from a row's name to that of the row which tells how fast
-    the machine was.
+    ``machine`` leads from a line's name to that of the line which tells how fast the
+    machine was.
     """
-    olds = {benchmark.get_name(): benchmark for benchmark in old}
-    news = {benchmark.get_name(): benchmark for benchmark in new}
+    units = {benchmark.get_name(): benchmark.get_unit() for benchmark in new}
+    olds, news = by_line(old), by_line(new)
     common = [name for name in news if name in olds]
     if not common:
-        raise ShrinkerError("the two results have no row in common")
+        raise ShrinkerError("the two results have no line in common")
     return Comparison(
-        changes=[_change(name, reference(name), olds, news) for name in common],
+        [_change(name, units[name], machine.get(name), olds, news) for name in common],
         missing=sorted(olds.keys() ^ news.keys()),
         remarks=_remarks(old, new),
     )
 
 
+_Found = dict[str, "Rounds"]
+
+
 def _change(
-    name: str, peer: str | None, olds: dict[str, Any], news: dict[str, Any]
+    name: str, unit: str, machine: str | None, olds: _Found, news: _Found
 ) -> Change:
-    result = _test(by_round(olds[name]), by_round(news[name]))
-    relative = None
-    if peer is not None and peer in olds and peer in news:
-        relative = _test(_ratios(olds, name, peer), _ratios(news, name, peer))
-    return Change(
-        name=name,
-        old=olds[name].mean(),
-        new=news[name].mean(),
-        unit=news[name].get_unit(),
-        significant=result.significant,
-        relative=None if relative is None else float(relative.norm_mean),
-        relative_significant=relative is not None and relative.significant,
-    )
+    result = _test(olds[name], news[name])
+    relative, cause = None, ""
+    if machine in olds and machine in news:
+        against = _test(
+            _ratios(olds[name], olds[machine]), _ratios(news[name], news[machine])
+        )
+        factor = float(against.norm_mean)
+        if against.significant:
+            relative = factor
+            cause = "line" if (factor > 1) == (result.norm_mean > 1) else "machine"
+        elif abs(factor - 1) < MIN_CHANGE / 100:
+            cause = "machine"
+    old, new = (statistics.fmean(found[name].values()) for found in (olds, news))
+    return Change(name, unit, old, new, result.significant, relative, cause)
 
 
-def _ratios(benchmarks: dict[str, Any], name: str, peer: str) -> dict[int, float]:
-    peers = by_round(benchmarks[peer])
-    return {
-        number: seconds / peers[number]
-        for number, seconds in by_round(benchmarks[name]).items()
-        if number in peers
-    }
+def _ratios(own: Rounds, other: Rounds) -> Rounds:
+    return {n: value / other[n] for n, value in own.items() if n in other}
 
 
-def _test(old: dict[int, float], new: dict[int, float]) -> Any:
+def _test(old: Rounds, new: Rounds) -> Any:
     # pyperf's test needs as many values on both sides; where it fails it calls
     # everything significant.
     count = min(len(old), len(new))
@@ -164,7 +138,7 @@ def _test(old: dict[int, float], new: dict[int, float]) -> Any:
     )
 
 
-def _spread_out(rounds: dict[int, float], count: int) -> list[float]:
+def _spread_out(rounds: Rounds, count: int) -> list[float]:
     """Return ``count`` of the values, evenly spread over the rounds."""
     values = [rounds[number] for number in sorted(rounds)]
     return [values[i * len(values) // count] for i in range(count)]
@@ -172,8 +146,8 @@ def _spread_out(rounds: dict[int, float], count: int) -> list[float]:
 
 def _benchmark(values: list[float]) -> Any:
     if not values:
-        raise ShrinkerError("a row has no values")
-    run = pyperf.Run(values, metadata={"name": "row"}, collect_metadata=False)
+        raise ShrinkerError("a line has no values")
+    run = pyperf.Run(values, metadata={"name": "line"}, collect_metadata=False)
     return pyperf.Benchmark([run])
 
 

@@ -1,133 +1,186 @@
-"""Lines of a table: a row, another row that it is divided by, and a goal.
+"""The model of every benchmark: lines that are measured, and tables that show them.
 
-* a *value* is what a row's benchmark holds: seconds, or bytes;
-* a *ratio* is that divided by the other row's value of the same round (or the other
-  way round, where more is better).
-
-Each is computed round by round, and shown as the median of the rounds with its median
-absolute deviation.
+A *line* is one thing that is measured: a benchmark of pyperf's, with a value for each
+round.  A *round* measures all lines in turn, so that a machine that is slow for a while
+is slow for all of them, and a ratio is that of two lines of the same round.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
-
-from shrinker.bench.results import Figure, by_round, figure
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
-__all__ = ["Goal", "Line", "LineResult", "Section", "line_results", "references"]
+    Run = Callable[[int], float]
+    """Runs something so many times; returns the seconds that it took."""
+    Rounds = Mapping[int, float]
+    """A value for each round."""
 
+__all__ = [
+    "MS",
+    "NS",
+    "Benchmark",
+    "Column",
+    "Difference",
+    "Effort",
+    "Line",
+    "Row",
+    "Table",
+    "lines_of",
+]
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Goal:
-    """What a ratio should be."""
-
-    limit: float
-    at_least: bool = False
-    """At most otherwise."""
-    allowance: float = 0.0
-    """Seconds by which the row may be longer besides."""
-
-    def __str__(self) -> str:
-        """Say it in words: at most 3 + 10 ms."""
-        extra = f" + {self.allowance * 1e3:g} ms" if self.allowance else ""
-        return f"at {'least' if self.at_least else 'most'} {self.limit:g}{extra}"
-
-    def is_met(self, ratio: float) -> bool:
-        """Whether a ratio, from which the allowance is gone, is good enough."""
-        return ratio >= self.limit if self.at_least else ratio <= self.limit
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Section:
-    """Lines that stand together."""
-
-    title: str
-    unit: str
-    """Of the values: ns, ms or bytes."""
-    scale: float
-    """Values of a benchmark times this are in ``unit``."""
-    lines: tuple[Line, ...]
+NS = 1e9
+"""Nanoseconds in a second."""
+MS = 1e3
+"""Milliseconds in a second."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Line:
-    """A row, and what it is compared with."""
+    """What is measured, and what it is compared with."""
 
-    label: str
-    row: str
-    """Name of its benchmark."""
-    against: str | None = None
-    """Name of the row that its ratio is to; None: it has no ratio."""
-    unit: str = "x"
-    """Of the ratio, behind the number."""
-    goal: Goal | None = None
+    name: str
+    """Of its pyperf benchmark."""
+    open: Callable[[], AbstractContextManager[Run]]
+    """Sets it up, until the context ends."""
+    steps: int = 1
+    """A loop of the run does it so often: values are those of one step."""
+    timed: bool = True
+    """False: the run is called once a round, with 1, and returns the value itself."""
+    unit: str = "second"
+    """Of the value, in pyperf's words: second or byte."""
+    against: Line | None = None
+    """What it is divided by; None: it has no ratio."""
     rate: bool = False
-    """The ratio is that of the rates, not of the times."""
+    """The ratio is the other way round: how many times as fast this line is."""
+
+    def by_round(self, found: Mapping[str, Rounds]) -> Rounds:
+        """Return its values in a result; none where it was not measured."""
+        return found.get(self.name, {})
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class LineResult:
-    """What was measured of a line."""
+class Difference:
+    """What a line takes more than another one of the same round, by step.
+
+    Not measured itself.  Small differences are lost in the noise of two lines.  It is
+    compared with the difference of what the two are compared with.
+    """
 
     line: Line
-    value: Figure
-    """In the section's unit."""
-    ratio: Figure | None
-    met: bool | None
-    """Whether the goal is met; None: there is none."""
+    less: Line
+    steps: float
+    """Of what only ``line`` does."""
+
+    @property
+    def rate(self) -> bool:
+        """As the line's."""
+        return self.line.rate
+
+    @property
+    def against(self) -> Difference | None:
+        """What it is divided by; None: it has no ratio."""
+        if self.line.against is None or self.less.against is None:
+            return None
+        return Difference(self.line.against, self.less.against, self.steps)
+
+    def by_round(self, found: Mapping[str, Rounds]) -> Rounds:
+        """Return its values in a result."""
+        whole, rest = self.line.by_round(found), self.less.by_round(found)
+        return {n: (whole[n] - rest[n]) / self.steps for n in whole if n in rest}
 
 
-def line_results(
-    suite: Any, sections: Sequence[Section]
-) -> list[tuple[Section, list[LineResult]]]:
-    """Return what a suite says of each section; lines without a row are left out."""
-    rounds = {benchmark.get_name(): by_round(benchmark) for benchmark in suite}
-    return [
-        (
-            section,
-            [
-                _result(line, section.scale, rounds)
-                for line in section.lines
-                if line.row in rounds
-            ],
-        )
-        for section in sections
-    ]
+class Column(NamedTuple):
+    """Values below each other, each with its ratio."""
+
+    header: str
+    ratio: str = ""
+    """Header of the ratios; empty where there are none."""
 
 
-def references(sections: Sequence[Section]) -> Callable[[str], str | None]:
-    """Return what leads from a row's name to that of the row beside it."""
-    against = {
-        line.row: line.against
-        for section in sections
-        for line in section.lines
-        if line.against is not None
-    }
-    return against.get
+class Row(NamedTuple):
+    """Values beside each other, one for each column."""
+
+    label: str
+    cells: Sequence[Line | Difference | None]
+    note: str = ""
+    """A word or number behind the label."""
+    group: str = ""
+    """Rows of one group stand together."""
 
 
-def _result(
-    line: Line, scale: float, rounds: dict[str, dict[int, float]]
-) -> LineResult:
-    own = rounds[line.row]
-    other = rounds.get(line.against) if line.against is not None else None
-    value = figure(own, scale)
-    if not other:
-        return LineResult(line, value, None, None)
-    common = [number for number in own if number in other]
+@dataclasses.dataclass(frozen=True, slots=True)
+class Table:
+    """What is shown together: on the terminal a table, in the picture a panel."""
 
-    def ratio(allowance: float) -> Figure:
-        return figure(
-            {
-                n: other[n] / own[n] if line.rate else (own[n] - allowance) / other[n]
-                for n in common
-            }
-        )
+    title: str
+    """With the unit of the values."""
+    columns: Sequence[Column]
+    rows: Sequence[Row]
+    notes: str = ""
+    """Header of the rows' notes."""
+    scale: float = NS
+    """How many of the unit are a second; 1 for bytes."""
 
-    goal = line.goal
-    met = None if goal is None else goal.is_met(ratio(goal.allowance).median)
-    return LineResult(line, value, ratio(0.0), met)
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Effort:
+    """How much to measure."""
+
+    rounds: int
+    """At most, at least 2."""
+    seconds: float
+    """No round is begun that would end later, but for the second one."""
+    min_time: float
+    """Of a value, in seconds; up to twice that, and more where one loop takes
+    longer."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Benchmark:
+    """Everything about a command that measures."""
+
+    module: str
+    """Where the process of a round finds it: ``module.benchmark(*arguments)``."""
+    title: str
+    tables: Sequence[Table]
+    legend: str
+    """What the tables' words mean."""
+    effort: Effort = Effort(rounds=60, seconds=60.0, min_time=0.005)
+    fast: Effort = Effort(rounds=12, seconds=12.0, min_time=0.003)
+    """The effort of ``--fast``."""
+    order: Sequence[Line] = ()
+    """Lines in the order of a round; those of the tables that are missing follow."""
+    machine_is: str = "C"
+    """What the lines are written in that tell how fast the machine was: C, or pure, for
+    pure Python; empty: there are none."""
+    machine_line: Line | None = None
+    """The line that does, for all that are timed; None: what each is compared with."""
+    one_cpu: bool = True
+    """A round stays on one processor."""
+    arguments: tuple[str | None, ...] = ()
+
+    @property
+    def lines(self) -> list[Line]:
+        """All lines, in the order of a round."""
+        lines = (*self.order, *lines_of(*self.tables))
+        return list({line.name: line for line in lines}.values())
+
+    @property
+    def machine(self) -> dict[str, str]:
+        """From a line's name to that of the one that tells how fast the machine was."""
+        found = {}
+        for line in self.lines if self.machine_is else ():
+            other = self.machine_line or line.against
+            if other and line.unit == "second" and line.name != other.name:
+                found[line.name] = other.name
+        return found
+
+
+def lines_of(*tables: Table) -> list[Line]:
+    """Return the lines that tables show; some may be there more than once."""
+    rows = (row for table in tables for row in table.rows)
+    return [cell for row in rows for cell in row.cells if isinstance(cell, Line)]

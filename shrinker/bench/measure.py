@@ -1,141 +1,62 @@
-"""Rounds of all rows in turn, merged into one pyperf result.
+"""Rounds of all lines in turn, merged into one pyperf result.
 
-pyperf is used as a library: its clock (``pyperf.perf_counter``), its loops,
-warmups and calibration, its metadata, its ``Run``, ``Benchmark`` and
-``BenchmarkSuite``, its files.  ``pyperf.Runner`` is not: it measures one
-benchmark to its end, in all its processes, before it begins the next, so that a
-machine that slows down meanwhile makes the later benchmarks look slow.  Here
-each *round* is one process that measures all rows in turn, once each, and the
-rounds' runs are merged by ``Benchmark.add_run``, as pyperf merges those of its
-processes.  The first process calibrates, too.
+pyperf is used as a library: its clock, its metadata, its ``Run``, ``Benchmark`` and
+``BenchmarkSuite``, its files.  ``pyperf.Runner`` is not: it measures one benchmark to
+its end, in all its processes, before it begins the next, so that a machine that slows
+down meanwhile makes the later benchmarks look slow.  Here each *round* is one process
+(``shrinker.bench.worker``) that measures all lines once each.  The first one
+calibrates, too.  The rounds' runs are merged as pyperf merges those of its processes.
 
-Each run holds a single value.  Values of one process share its fate (memory
-layout, neighbours), and pyperf's test of significance takes values to be
-independent.
-
-Drift then hits all rows alike, and a ratio is taken between two rows of the
-same round, a second or less apart: see ``shrinker.bench.results``.
+Each run holds a single value.  Values of one process share its fate (memory layout,
+other programs), and pyperf's test of significance takes values to be independent.
 """
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
+import os
 import subprocess
+import sys
 import tempfile
 from typing import TYPE_CHECKING, Any
 
 import pyperf
 
-from shrinker.bench.child import command, environment
-from shrinker.bench.points import ROWS
-from shrinker.bench.scenario import ScenarioName
 from shrinker.errors import ShrinkerError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
-    from shrinker.bench.scenario import AnyRow
+    from shrinker.bench.lines import Benchmark, Effort, Line
 
-__all__ = [
-    "ALL_EFFORTS",
-    "DEFAULT_EFFORT",
-    "EFFORTS",
-    "FAST_EFFORT",
-    "Effort",
-    "measure",
-]
+__all__ = ["measure"]
 
 # pyperf's tests need a spread.
 _MIN_ROUNDS = 2
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Effort:
-    """How much to measure."""
-
-    rounds: int
-    """At most, at least 2."""
-    seconds: float
-    """No round is begun that would end later, but for the second one."""
-    min_time: float
-    """Of a value, in seconds; up to twice that, and more where one loop takes
-    longer."""
-
-
-DEFAULT_EFFORT = Effort(rounds=20, seconds=80.0, min_time=0.02)
-FAST_EFFORT = Effort(rounds=5, seconds=11.0, min_time=0.004)
-EFFORTS = {False: DEFAULT_EFFORT, True: FAST_EFFORT}
-"""By whether it is to be fast."""
-MEMCG_EFFORTS = {
-    False: Effort(rounds=20, seconds=55.0, min_time=0.01),
-    True: Effort(rounds=5, seconds=12.0, min_time=0.002),
-}
-"""The same for memory cgroups; a round sets up more than it measures."""
-PEERS_EFFORTS = {
-    False: Effort(rounds=80, seconds=40.0, min_time=0.004),
-    True: Effort(rounds=15, seconds=10.0, min_time=0.004),
-}
-"""The same for ways into Python: few rows and short values, so many rounds."""
-NATIVE_EFFORTS = {
-    False: Effort(rounds=60, seconds=50.0, min_time=0.004),
-    True: Effort(rounds=12, seconds=12.0, min_time=0.004),
-}
-NEIGHBOURS_EFFORTS = {
-    False: Effort(rounds=15, seconds=70.0, min_time=0.01),
-    True: Effort(rounds=4, seconds=15.0, min_time=0.005),
-}
-THREADS_EFFORTS = {
-    False: Effort(rounds=15, seconds=70.0, min_time=0.02),
-    True: Effort(rounds=4, seconds=15.0, min_time=0.005),
-}
-ALL_EFFORTS = {
-    ScenarioName.LOOP: EFFORTS,
-    ScenarioName.MEMCG: MEMCG_EFFORTS,
-    ScenarioName.PEERS: PEERS_EFFORTS,
-    ScenarioName.NATIVE: NATIVE_EFFORTS,
-    ScenarioName.NEIGHBOURS: NEIGHBOURS_EFFORTS,
-    ScenarioName.THREADS: THREADS_EFFORTS,
-}
-"""By scenario, and by whether it is to be fast."""
-
-
 def measure(
+    benchmark: Benchmark,
     effort: Effort,
     *,
-    scenario: ScenarioName = ScenarioName.LOOP,
-    recording: str | None = None,
-    peers: str | None = None,
-    rows: Sequence[AnyRow] = ROWS,
-    progress: Callable[[int, AnyRow, float], None] | None = None,
-    interrupted: Callable[[int], None] | None = None,
+    progress: Callable[[int, Line, float], None] = lambda *_: None,
+    interrupted: Callable[[int], None] = lambda _: None,
 ) -> Any:
-    """Return a ``pyperf.BenchmarkSuite`` with a benchmark for each row.
+    """Return a ``pyperf.BenchmarkSuite`` with a benchmark for each line.
 
-    ``rows`` are of ``scenario``, in its order.  ``recording`` is the path of a
-    trace, for the loop; None is the one in the package.  ``peers`` is the directory
-    that compiled peers are in.
-    ``progress(round, row, share)`` is called when a row has been measured;
-    ``share``, 0 to 1, is how much of the work is done.
+    ``progress(round, line, share)`` is called when a line has been measured; ``share``,
+    0 to 1, is how much of the work is done.
 
-    KeyboardInterrupt ends it early: with two rounds complete they are returned,
-    after ``interrupted(rounds)``; with fewer it is raised.
+    KeyboardInterrupt ends it early: with two rounds complete they are returned, after
+    ``interrupted(rounds)``; with fewer it is raised.
 
     Raises ``ShrinkerError`` where a round fails.
     """
-    benchmarks: dict[str, Any] = {}
-    loops: dict[str, int | None] = dict.fromkeys((row.name for row in rows), None)
+    lines = benchmark.lines
+    runs: dict[str, list[Any]] = {line.name: [] for line in lines}
+    loops: dict[str, int | None] = dict.fromkeys(runs)
     began, longest, complete = pyperf.perf_counter(), 0.0, 0
-
-    def advance(row: AnyRow, done: int) -> None:
-        if progress:
-            elapsed = pyperf.perf_counter() - began
-            share = max(
-                (complete + done / len(rows)) / effort.rounds,
-                min(elapsed / effort.seconds, 1.0),
-            )
-            progress(complete, row, min(share, 1.0))
 
     try:
         while complete < max(effort.rounds, _MIN_ROUNDS):
@@ -144,88 +65,64 @@ def measure(
             if complete >= _MIN_ROUNDS and late:
                 break
             request = {
-                "scenario": scenario,
+                "module": benchmark.module,
+                "arguments": benchmark.arguments,
                 "round": complete,
                 "loops": loops,
                 "min_time": effort.min_time,
-                "recording": recording,
-                "peers": peers,
             }
-            measured = _whole_round(request, rows, advance)
-            # All or nothing: an interruption leaves each row as many rounds.
-            benchmarks = _merged(benchmarks, measured)
+            measured: dict[str, list[Any]] = {}
+            with _round(request) as found:
+                for line, one in zip(lines, found, strict=True):
+                    if one.get_name() != line.name:
+                        raise ShrinkerError(f"{one.get_name()} is not {line.name}")
+                    measured[line.name] = one.get_runs()
+                    done = complete + len(measured) / len(lines)
+                    spent = (pyperf.perf_counter() - began) / effort.seconds
+                    share = max(done / effort.rounds, spent)
+                    progress(complete, line, min(share, 1.0))
+            # All or nothing: an interruption leaves each line as many rounds.
+            for name, more in measured.items():
+                runs[name] += more
             # The first round is no measure for the others: it calibrates.
             if complete:
                 longest = max(longest, pyperf.perf_counter() - round_began)
             else:
-                loops = {
-                    name: benchmark.get_runs()[-1].get_loops()
-                    for name, benchmark in measured.items()
-                }
+                loops = {name: more[-1].get_loops() for name, more in measured.items()}
             complete += 1
     except KeyboardInterrupt:
         if complete < _MIN_ROUNDS:
             raise
-        if interrupted:
-            interrupted(complete)
-    return pyperf.BenchmarkSuite(list(benchmarks.values()))
-
-
-def _whole_round(
-    request: dict[str, Any],
-    rows: Sequence[AnyRow],
-    advance: Callable[[AnyRow, int], None],
-) -> dict[str, Any]:
-    """Return a ``pyperf.Benchmark`` for each row, by its name."""
-    found = {}
-    measured = _round(request)
-    with contextlib.closing(measured):
-        for done, (row, benchmark) in enumerate(zip(rows, measured, strict=True), 1):
-            if benchmark.get_name() != row.name:
-                raise ShrinkerError(f"expected {row.name}, got {benchmark.get_name()}")
-            found[row.name] = benchmark
-            advance(row, done)
-    return found
-
-
-def _merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: pyperf.Benchmark(
-            (old[name].get_runs() if name in old else []) + benchmark.get_runs()
-        )
-        for name, benchmark in new.items()
-    }
-
-
-def _round(request: dict[str, Any]) -> Generator[Any, None, None]:
-    """Run one process; yield a ``pyperf.Benchmark`` for each row as it comes."""
-    with tempfile.TemporaryFile("w+") as said:
-        worker = subprocess.Popen(  # noqa: S603 - our own module
-            command("shrinker.bench.worker"),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=said,
-            env=environment(),
-            text=True,
-        )
-        with _killed_on_error(worker):
-            assert worker.stdin is not None  # noqa: S101 - for the type checker
-            assert worker.stdout is not None  # noqa: S101
-            with contextlib.suppress(BrokenPipeError), worker.stdin as stdin:
-                json.dump(request, stdin)
-            for line in worker.stdout:
-                yield pyperf.BenchmarkSuite.loads(line).get_benchmarks()[0]
-        if worker.wait():
-            said.seek(0)
-            last = said.read().strip().rpartition("\n")[2]
-            raise ShrinkerError(last or f"a round ended with {worker.returncode}")
+        interrupted(complete)
+    return pyperf.BenchmarkSuite([pyperf.Benchmark(own) for own in runs.values()])
 
 
 @contextlib.contextmanager
-def _killed_on_error(worker: subprocess.Popen[str]) -> Iterator[None]:
-    with worker:
+def _round(request: dict[str, Any]) -> Iterator[Iterator[Any]]:
+    """Run one process; yields a ``pyperf.Benchmark`` for each line as it comes.
+
+    Raises ``ShrinkerError`` where it fails.
+    """
+    command = [sys.executable, "-P", "-m", "shrinker.bench.worker", json.dumps(request)]
+    # Imports are looked for where ours were, not in the current directory.
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    with (
+        tempfile.TemporaryFile("w+") as said,
+        subprocess.Popen(  # noqa: S603 - our own module
+            command, stdout=subprocess.PIPE, stderr=said, env=environment, text=True
+        ) as worker,
+    ):
+
+        def found() -> Iterator[Any]:
+            assert worker.stdout is not None  # noqa: S101 - for the type checker
+            for line in worker.stdout:
+                yield pyperf.BenchmarkSuite.loads(line).get_benchmarks()[0]
+            if worker.wait():
+                said.seek(0)
+                last = said.read().strip().rpartition("\n")[2]
+                raise ShrinkerError(last or f"a round ended with {worker.returncode}")
+
         try:
-            yield
-        except BaseException:
+            yield found()
+        finally:
             worker.kill()
-            raise

@@ -1,4 +1,4 @@
-"""A result as a picture, PNG and SVG."""
+"""A result as a picture, PNG and SVG: a panel for each table, dots on its lines."""
 
 from __future__ import annotations
 
@@ -8,33 +8,40 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from shrinker.bench.points import DEFAULT, Callbacks, Factor
+from shrinker.bench.report import short_number, short_ratio
+from shrinker.bench.results import by_line, shown_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from shrinker.bench.results import PointResult
+    from shrinker.bench.lines import Benchmark, Row, Table
+    from shrinker.bench.results import Shown
 
 __all__ = ["STYLE", "save_plots"]
 
-# Colours of Okabe and Ito, which colour-blind people can tell apart.
-_COLOURS = {
-    Callbacks.NATIVE: "#0072B2",
-    Callbacks.PYTHON: "#D55E00",
-    Callbacks.PURE: "#7A7A7A",
-}
-_MARKERS = {Callbacks.NATIVE: "o", Callbacks.PYTHON: "s", Callbacks.PURE: "D"}
-_NAMES = {
-    Callbacks.NATIVE: "native callbacks",
-    Callbacks.PYTHON: "Python callbacks",
-    Callbacks.PURE: "all in pure Python",
-}
-# On a ground of its own, so that no line runs through it.
+# Colours of Okabe and Ito, which colour-blind people can tell apart, and markers.
+_LOOKS = (
+    ("#0072B2", "o"),
+    ("#D55E00", "s"),
+    ("#7A7A7A", "D"),
+    ("#009E73", "^"),
+    ("#CC79A7", "v"),
+)
+# The largest value of a panel by the smallest; above this the axis is logarithmic.
+_LINEAR_RANGE = 30
+_LINE_INCHES = 0.17
+_ROW_GAP = 0.7
+"""Room between rows, in lines."""
+_PANEL_INCHES = 0.9
+"""Title, legend and axis of a panel."""
+_LABEL_SHARE = 0.22
+"""Of a panel's width: room for the labels behind the largest values."""
 _LABEL: dict[str, Any] = {
+    "xytext": (6, 0),
+    "textcoords": "offset points",
+    "va": "center",
     "fontsize": 7.5,
-    "zorder": 4,
-    "bbox": {"facecolor": "white", "edgecolor": "none", "pad": 0.6},
 }
 STYLE: dict[Any, Any] = {
     "font.size": 9,
@@ -53,217 +60,89 @@ STYLE: dict[Any, Any] = {
 }
 
 
-def save_plots(results: Sequence[PointResult], base: Path, about: str) -> list[Path]:
-    """Draw ``results`` and write ``base`` with ``.png`` and with ``.svg``.
+def save_plots(benchmark: Benchmark, suite: Any, base: Path, about: str) -> list[Path]:
+    """Draw a result and write ``base`` with ``.png`` and with ``.svg``.
 
     ``about`` says where and when it was measured.  Returns the two paths.
     """
     with mpl.rc_context(STYLE):
-        figure = _draw(results, about)
+        figure = draw(benchmark, suite, about)
         paths = [base.with_name(base.name + suffix) for suffix in (".png", ".svg")]
         for path in paths:
-            figure.savefig(path, dpi=160)
+            figure.savefig(path, dpi=130)
     return paths
 
 
-def _draw(results: Sequence[PointResult], about: str) -> Figure:
-    figure = Figure(figsize=(10, 7.4), layout="constrained")
-    axes = figure.subplots(2, 2)
-    by_label = {result.point.label: result for result in results}
-    _by_shrinkers(axes[0][0], results)
-    _by_category(
-        axes[0][1],
-        [(f"priority {p}", by_label.get(label)) for p, label in _PRIORITIES],
-        "time per pass, by priority",
-        lambda result: f"{result.scan_calls:g} scan calls",
-    )
-    _by_category(
-        axes[1][0],
-        [(f"batch {b:,}", by_label.get(label)) for b, label in _BATCHES],
-        "time per pass, by batch size",
-        lambda result: (
-            f"{result.scan_calls:,.0f} scan call"
-            + ("" if result.scan_calls == 1 else "s")
-        ),
-    )
-    _versus_pure(axes[1][1], results)
-    handles, labels = axes[0][0].get_legend_handles_labels()
-    kept = [i for i, label in enumerate(labels) if label in _NAMES.values()]
-    figure.legend(
-        [handles[i] for i in kept],
-        [labels[i] for i in kept],
-        loc="outside upper right",
-        ncols=3,
-        frameon=False,
-    )
-    figure.suptitle(
-        "What a pass of the reclaim loop costs",
-        x=0.012,
-        ha="left",
-        fontsize=13,
-        fontweight="bold",
-    )
+def draw(benchmark: Benchmark, suite: Any, about: str) -> Figure:
+    """Return the picture."""
+    found = by_line(suite)
+    shown = [
+        (table, rows)
+        for table in benchmark.tables
+        if (rows := shown_rows(table, found))
+    ]
+    heights = [
+        len(rows) * (len(table.columns) + _ROW_GAP) * _LINE_INCHES + _PANEL_INCHES
+        for table, rows in shown
+    ]
+    figure = Figure(figsize=(9, sum(heights) + 0.8), layout="constrained")
+    panels = figure.subplots(len(shown), 1, squeeze=False, height_ratios=heights).flat
+    for axes, (table, rows) in zip(panels, shown, strict=True):
+        _panel(axes, table, rows)
+    figure.suptitle(benchmark.title, x=0.012, ha="left", fontsize=13, fontweight="bold")
     figure.supxlabel(
-        "Default point: 100 shrinkers of 4,096 objects, priority 3, batch 128;"
-        " callbacks that do nothing. Medians of rounds.\n" + about,
-        x=0.012,
-        ha="left",
-        fontsize=8,
-        color="#555555",
+        f"Medians of rounds.\n{about}", x=0.012, ha="left", fontsize=8, color="#555555"
     )
     return figure
 
 
-_PRIORITIES = ((12, "priority 12"), (3, DEFAULT.label), (0, "priority 0"))
-_BATCHES = ((1024, "batch 1,024"), (128, DEFAULT.label), (1, "batch 1"))
-
-
-def _kinds(result: PointResult) -> list[Callbacks]:
-    return [kind for kind in Callbacks if kind in result.per_pass]
-
-
-def _by_shrinkers(axis: Any, results: Sequence[PointResult]) -> None:
-    """Lines over the number of shrinkers; dashed without scan calls."""
-    points = sorted(
-        (
-            result
-            for result in results
-            if result.point.shrinkers
-            and (
-                result.point.factor is Factor.SHRINKERS
-                or result.point.label in (DEFAULT.label, DEFAULT.idle)
-            )
-        ),
-        key=lambda result: result.point.shrinkers,
-    )
-    for kind in Callbacks:
-        for priority, line in ((DEFAULT.priority, "-"), (12, "--")):
-            chosen = [
-                result
-                for result in points
-                if result.point.priority == priority and kind in result.per_pass
-            ]
-            if not chosen:
-                continue
-            axis.plot(
-                [result.point.shrinkers for result in chosen],
-                [result.per_pass[kind].median for result in chosen],
-                line,
-                marker=_MARKERS[kind],
-                color=_COLOURS[kind],
-                markerfacecolor=_COLOURS[kind] if line == "-" else "white",
-                label=_NAMES[kind] if line == "-" else None,
-            )
-    axis.set_xscale("log")
-    axis.margins(y=0.1)
-    axis.set_title("time per pass, by number of shrinkers")
-    axis.set_xlabel(
-        "shrinkers in the walk (solid: priority 3, 8 scan calls a pass;"
-        " dashed: 12, none)",
-        fontsize=8,
-    )
-    _log_time(axis.yaxis, axis.set_yscale)
-    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-    axis.xaxis.set_minor_locator(NullLocator())
-
-
-def _by_category(
-    axis: Any,
-    categories: Sequence[tuple[str, PointResult | None]],
-    title: str,
-    below: Callable[[PointResult], str],
+def _panel(
+    axes: Any, table: Table, rows: Sequence[tuple[Row, list[Shown | None]]]
 ) -> None:
-    """Dots side by side with their numbers: an axis without a 0 has no bars."""
-    shown = [(label, result) for label, result in categories if result is not None]
-    width = 0.27
-    for place, (_, result) in enumerate(shown):
-        # These two are near each other; their numbers must not be.
-        pair = [k for k in (Callbacks.PYTHON, Callbacks.PURE) if k in result.per_pass]
-        lower = min(pair, key=lambda kind: result.per_pass[kind].median, default=None)
-        for kind in _kinds(result):
-            x = place + (list(Callbacks).index(kind) - 1) * width
-            figure = result.per_pass[kind]
-            # Downwards it must not reach 0, which is nowhere on the axis.
-            down = figure.median * min(figure.spread, 0.9)
-            up = figure.median * figure.spread
-            axis.errorbar(
-                x,
-                figure.median,
-                yerr=[[down], [up]],
-                fmt=_MARKERS[kind],
-                color=_COLOURS[kind],
-                markersize=7,
-                elinewidth=1.2,
-                capsize=2.5,
+    """Draw a table: its rows one below the other, in each a line for each column."""
+    pitch = len(table.columns) + _ROW_GAP
+    figures = [cell.value for _, cells in rows for cell in cells if cell and cell.value]
+    low = min((one.median for one in figures), default=1.0)
+    high = max((one.median * (1 + one.spread) for one in figures), default=1.0)
+    logarithmic = high / low > _LINEAR_RANGE
+    left = low / 2 if logarithmic else 0.0
+    for place, column in enumerate(table.columns):
+        colour, marker = _LOOKS[place % len(_LOOKS)]
+        label = f"{column.header} ({column.ratio})" if column.ratio else column.header
+        label = label.replace("\n", " ")
+        for row, (_, cells) in enumerate(rows):
+            cell = cells[place]
+            if cell is None or cell.value is None:
+                continue
+            x, y = cell.value.median, row * pitch + place
+            axes.hlines(y, left, x, color=colour, linewidth=1, alpha=0.45)
+            # Downwards it must not reach 0, which is nowhere on a logarithmic axis.
+            up, down = x * cell.value.spread, x * min(cell.value.spread, 0.9)
+            axes.errorbar(
+                x, y, xerr=[[down], [up]], fmt=marker, color=colour, label=label
             )
-            below_dot = kind is lower
-            axis.annotate(
-                _short(figure.median),
-                (x, figure.median - down if below_dot else figure.median + up),
-                xytext=(0, -8 if below_dot else 8),
-                textcoords="offset points",
-                ha="center",
-                va="top" if below_dot else "bottom",
-                **_LABEL,
-            )
-    axis.set_title(title)
-    axis.set_xticks(
-        range(len(shown)),
-        [f"{label}\n{below(result)}" for label, result in shown],
+            label = ""
+            text = short_number(x)
+            if cell.ratio:
+                text += f"  ({short_ratio(cell.ratio.median)})"
+            axes.annotate(text, (x + up, y), **_LABEL)
+    if len(table.columns) > 1:
+        axes.set_title(table.title, pad=20)
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=9, frameon=False)
+    else:
+        ratio = table.columns[0].ratio.replace("\n", " ")
+        axes.set_title(f"{table.title} ({ratio})" if ratio else table.title)
+    axes.set_yticks(
+        [row * pitch + (len(table.columns) - 1) / 2 for row in range(len(rows))],
+        [row.label for row, _ in rows],
     )
-    axis.set_xlim(-0.5, len(shown) - 0.5)
-    axis.grid(visible=False, axis="x")
-    _log_time(axis.yaxis, axis.set_yscale)
-    low, high = axis.get_ylim()
-    axis.set_ylim(low / 2.2, high * 2.2)
-
-
-def _versus_pure(axis: Any, results: Sequence[PointResult]) -> None:
-    """How many times as fast as pure Python, a line for each point."""
-    shown = [result for result in results if result.ratio][::-1]
-    for place, result in enumerate(shown):
-        for kind, figure in result.ratio.items():
-            axis.plot(figure.median, place, marker=_MARKERS[kind], color=_COLOURS[kind])
-            right = figure.median >= 1
-            axis.annotate(
-                f"{figure.median:.0f}x"
-                if figure.median >= 10  # noqa: PLR2004
-                else f"{figure.median:.1f}x"
-                if right
-                else f"{figure.median:.2f}x",
-                (figure.median, place),
-                xytext=(7 if right else -7, 0),
-                textcoords="offset points",
-                ha="left" if right else "right",
-                va="center_baseline",
-                **_LABEL,
-            )
-    axis.axvline(1, color=_COLOURS[Callbacks.PURE], linewidth=1.2)
-    axis.set_xscale("log")
-    axis.set_yticks(
-        range(len(shown)), [result.point.label for result in shown], fontsize=8
-    )
-    axis.tick_params(axis="y", length=0)
-    axis.set_title("times as fast as pure Python, per pass")
-    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}x"))
-    axis.xaxis.set_minor_locator(NullLocator())
-    low, high = axis.get_xlim()
-    axis.set_xlim(low / 2.5, high * 2.5)
-    axis.set_ylim(-0.8, len(shown) - 0.2)
-
-
-def _log_time(axis: Any, set_scale: Callable[[str], None]) -> None:
-    set_scale("log")
-    axis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
-    axis.set_minor_locator(NullLocator())
-
-
-def _short(nanoseconds: float) -> str:
-    """Return a time with three digits at most and its unit: 12.3 ns, 8.2 µs."""
-    value, units = nanoseconds, ["ns", "µs", "ms", "s"]
-    # 999.5 would be 1,000 of its unit.
-    while value >= 999.5 and len(units) > 1:  # noqa: PLR2004
-        value /= 1000
-        units.pop(0)
-    digits = 0 if value >= 99.95 or value % 1 == 0 else 1 if value >= 9.995 else 2  # noqa: PLR2004
-    return f"{value:.{digits}f} {units[0]}"
+    axes.set_ylim(len(rows) * pitch - 0.5, -_ROW_GAP - 0.3)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(visible=False, axis="y")
+    if logarithmic:
+        axes.set_xscale("log")
+        axes.set_xlim(left, high * (high / left) ** _LABEL_SHARE)
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.15g}"))
+    else:
+        axes.set_xlim(0, high * (1 + _LABEL_SHARE))

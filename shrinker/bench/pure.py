@@ -10,18 +10,17 @@ running walks), so the ratios err on the peer's side.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Control", "PureCache", "PureRegistry", "PureShrinker", "shrink_one"]
+__all__ = ["Control", "PureRegistry", "PureShrinker", "shrink_one"]
 
 SHRINK_STOP = 2**64 - 1
 SHRINK_EMPTY = 2**64 - 2
 SHRINK_BATCH = 128
 GFP_KERNEL = 0xCC0
-
 _ULONG_MAX = 2**64 - 1
 _LONG_MAX = 2**63 - 1
 _LONG_MIN = -(2**63)
@@ -39,22 +38,15 @@ class Control:
         self.nr_scanned = 0
 
 
-class PureCache(Protocol):
-    """What is registered; both methods return unsigned 64-bit numbers."""
-
-    def count_objects(self, sc: Control, /) -> int:
-        """Return how many objects could go; 0 and SHRINK_EMPTY: leave me out."""
-
-    def scan_objects(self, sc: Control, /) -> int:
-        """Return how many of ``sc.nr_to_scan`` went, or SHRINK_STOP."""
-
-
 class PureShrinker:
-    """A registered cache, its settings, and its deferred work in objects."""
+    """A registered cache, its settings, and its deferred work in objects.
+
+    The cache's two methods take a ``Control`` and return unsigned 64-bit numbers.
+    """
 
     __slots__ = ("batch", "count_objects", "nr_deferred", "scan_objects", "seeks")
 
-    def __init__(self, cache: PureCache, seeks: int, batch: int) -> None:
+    def __init__(self, cache: Any, seeks: int, batch: int) -> None:
         self.count_objects = cache.count_objects
         self.scan_objects = cache.scan_objects
         self.seeks = seeks
@@ -68,7 +60,7 @@ class PureRegistry:
     def __init__(self) -> None:
         self._shrinkers: tuple[PureShrinker, ...] = ()
 
-    def register(self, caches: Iterable[tuple[PureCache, int, int]]) -> None:
+    def register(self, caches: Iterable[tuple[Any, int, int]]) -> None:
         """Add shrinkers: each a cache, its seeks and its batch."""
         # Walks keep the tuple that they began with.
         self._shrinkers += tuple(PureShrinker(*cache) for cache in caches)
@@ -99,7 +91,7 @@ def shrink_one(  # noqa: C901 - one pass, as one would write it: calls cost time
     Where the count was 0 or SHRINK_EMPTY, returns that, and nothing changes.
     """
     control.nr_to_scan = control.nr_scanned = 0
-    count = shrinker.count_objects(control)
+    count: int = shrinker.count_objects(control)
     if count in (0, SHRINK_EMPTY):
         return count
     freeable = count if count <= _LONG_MAX else count - 2**64

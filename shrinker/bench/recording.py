@@ -14,63 +14,50 @@ from typing import TYPE_CHECKING
 
 from shrinker.errors import ShrinkerError
 from shrinker.events import ShrinkSlabStart
-from shrinker.trace import READ_ERRORS, TraceReader, bundled_recording, replay_file
+from shrinker.replay import READ_ERRORS, TraceReader, bundled_recording, replay_file
 from shrinker.values import DEFAULT_SEEKS, SHRINK_MAX_PRIORITY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-    from shrinker.trace import SeeksFit
+    from shrinker.replay import SeeksFit
 
-__all__ = ["RecordedShrinker", "Recording", "load_recording", "recording_path"]
+__all__ = ["Workload", "WorkloadShrinker", "load_recording"]
 
 _ULONG_MAX = 2**64 - 1
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class RecordedShrinker:
-    """One shrinker of a recording."""
+class WorkloadShrinker:
+    """A shrinker of a workload."""
 
-    name: str
     seeks: int
     counts: tuple[int, ...]
-    """Objects that it counted, for each walk; 0 where it took no part."""
+    """Objects that it counts, walk by walk, over and over; 0 where it took no part."""
+    batch: int = 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Recording:
-    """What the callbacks of the walks of a recording said."""
+class Workload:
+    """Some walks, whatever kind of callbacks they call: what these say."""
 
-    shrinkers: tuple[RecordedShrinker, ...]
+    shrinkers: tuple[WorkloadShrinker, ...]
     priorities: tuple[int, ...]
     """One for each walk."""
 
     @property
     def passes(self) -> int:
-        """Passes that got past the count, in all walks."""
-        return sum(
-            count != 0 for shrinker in self.shrinkers for count in shrinker.counts
-        )
+        """Passes that get past the count, in all walks."""
+        return sum(count != 0 for one in self.shrinkers for count in one.counts)
 
 
-@contextlib.contextmanager
-def recording_path(path: str | None) -> Iterator[str]:
-    """Yield the path of a recording; of the one in the package for None."""
-    if path is not None:
-        yield path
-        return
-    bundled: Path
-    with resources.as_file(bundled_recording()) as bundled:
-        yield str(bundled)
-
-
-def load_recording(path: str | None = None) -> Recording:
-    """Read a trace; the one that comes with the package for None.
+def load_recording(path: str | None = None) -> Workload:
+    """Return the walks of a trace; of the one that comes with the package for None.
 
     Raises ``ShrinkerError`` where it cannot be read or has no pass in it.
     """
-    with recording_path(path) as file:
+    bundled = resources.as_file(bundled_recording())
+    with bundled if path is None else contextlib.nullcontext(path) as file:
         try:
             priorities, counts = _walks(file)
         except READ_ERRORS as exc:
@@ -82,13 +69,13 @@ def load_recording(path: str | None = None) -> Recording:
             for found in replay_file(file).shrinkers
         }
     shrinkers = tuple(
-        RecordedShrinker(key[0], _seeks(fits.get(key)), tuple(column))
+        WorkloadShrinker(_seeks(fits.get(key)), tuple(column))
         for key, column in counts.items()
     )
-    return Recording(shrinkers, tuple(priorities))
+    return Workload(shrinkers, tuple(priorities))
 
 
-def _walks(file: str) -> tuple[list[int], dict[tuple[str, int], list[int]]]:
+def _walks(file: str | Path) -> tuple[list[int], dict[tuple[str, int], list[int]]]:
     """Return the priority of each walk, and the counts of each shrinker."""
     walks: list[tuple[int, dict[tuple[str, int], int]]] = []
     under_way: dict[int | None, tuple[int, dict[tuple[str, int], int]]] = {}

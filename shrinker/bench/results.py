@@ -1,15 +1,7 @@
 """What a result says, whether just measured or read from a file.
 
-* *ns per pass* is what a row's benchmark holds: the time of its walks, divided
-  by the passes in them; scan calls included.
-* *ns per scan call* is (this row's pass - the idle point's pass) / scan calls of
-  a pass, both of the same round; the idle point is the same but for priority 12,
-  where no scan call is made.
-* a *ratio* is the pure-Python row's pass, divided by this row's, of the same
-  round: how many times faster this one is.
-
-Each is computed round by round; what is shown is the median of the rounds, with
-the median absolute deviation beside it, as ``pyperf.Benchmark`` has them.
+Everything is computed round by round, and shown as the median of the rounds, with the
+median absolute deviation beside it, as ``pyperf.Benchmark`` has them.
 """
 
 from __future__ import annotations
@@ -20,25 +12,27 @@ from typing import TYPE_CHECKING, Any
 
 import pyperf
 
-from shrinker.bench.points import POINTS, Callbacks, Point, Row
+from shrinker.bench.lines import Difference
 from shrinker.errors import ShrinkerError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
+
+    from shrinker.bench.lines import Line, Rounds, Row, Table
 
 __all__ = [
-    "NS",
+    "MAX_SPREAD",
     "Figure",
-    "PointResult",
-    "by_round",
+    "Shown",
+    "by_line",
     "figure",
     "load",
-    "medians",
-    "point_results",
+    "shown",
+    "shown_rows",
 ]
 
-NS = 1e9
-"""Nanoseconds of a second."""
+MAX_SPREAD = 0.5
+"""Of a difference; above this it is the noise of its two lines."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -48,26 +42,17 @@ class Figure:
     median: float
     spread: float
     """Median absolute deviation, as a share of the median."""
-    rounds: int = 1
-    """How many there were."""
+    rounds: int
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class PointResult:
-    """A point, with the figures of each kind of callbacks that was measured."""
+class Shown:
+    """A cell of a table."""
 
-    point: Point
-    shrinkers: int
-    scan_calls: float
-    """Of a pass, on average."""
-    per_pass: dict[Callbacks, Figure]
-    """ns."""
-    per_call: dict[Callbacks, Figure]
-    """ns; empty where the point has no scan calls, or no idle point."""
-    ratio: dict[Callbacks, Figure]
-    """Times as fast as pure Python, by pass."""
-    call_ratio: dict[Callbacks, Figure]
-    """And by scan call."""
+    value: Figure | None
+    """In the table's unit; None where a difference is lost in the noise."""
+    ratio: Figure | None
+    """None where there is none, or it is lost."""
 
 
 def load(path: str) -> Any:
@@ -79,89 +64,59 @@ def load(path: str) -> Any:
         raise ShrinkerError(f"{path}: {reason or 'no result of pyperf'}") from exc
 
 
-def by_round(benchmark: Any) -> dict[int, float]:
-    """Return seconds per pass by round."""
+def by_line(suite: Iterable[Any]) -> dict[str, Rounds]:
+    """Return the values of all lines of a result, by name and round."""
     return {
-        run.get_metadata().get("round", index): statistics.fmean(run.values)
-        for index, run in enumerate(benchmark.get_runs())
-        if run.values
+        benchmark.get_name(): {
+            run.get_metadata().get("round", index): statistics.fmean(run.values)
+            for index, run in enumerate(benchmark.get_runs())
+            if run.values
+        }
+        for benchmark in suite
     }
 
 
-def point_results(suite: Any) -> list[PointResult]:
-    """Return the points of a result, in the order of the table."""
-    found = {benchmark.get_name(): benchmark for benchmark in suite}
-    passes = {name: by_round(benchmark) for name, benchmark in found.items()}
-    idle_points = {point.label: point for point in POINTS}
-    results = []
-    for point in POINTS:
-        rows = {kind: Row(kind, point).name for kind in Callbacks}
-        kinds = [kind for kind in Callbacks if rows[kind] in found]
-        if not kinds:
-            continue
-        metadata = found[rows[kinds[0]]].get_metadata()
-        scan_calls = float(metadata.get("scan_calls_per_pass", 0.0))
-        own = {kind: passes[rows[kind]] for kind in kinds}
-        calls = {}
-        if point.idle is not None and scan_calls:
-            idle = idle_points[point.idle]
-            calls = {
-                kind: _less(own[kind], passes[name], scan_calls)
-                for kind in kinds
-                if (name := Row(kind, idle).name) in passes
-            }
-        results.append(
-            PointResult(
-                point=point,
-                shrinkers=int(metadata.get("shrinkers", point.shrinkers)),
-                scan_calls=scan_calls,
-                per_pass={kind: figure(own[kind], NS) for kind in kinds},
-                per_call={kind: figure(calls[kind], NS) for kind in calls},
-                ratio=_ratios(own),
-                call_ratio=_ratios(calls),
-            )
-        )
-    return results
-
-
-def _less(
-    total: dict[int, float], idle: dict[int, float], calls: float
-) -> dict[int, float]:
-    return {
-        number: (seconds - idle[number]) / calls
-        for number, seconds in total.items()
-        if number in idle
-    }
-
-
-def _ratios(rounds: dict[Callbacks, dict[int, float]]) -> dict[Callbacks, Figure]:
-    peer = rounds.get(Callbacks.PURE)
-    if peer is None:
-        return {}
-    return {
-        kind: figure(
-            {
-                number: peer[number] / seconds
-                for number, seconds in own.items()
-                if number in peer and seconds
-            }
-        )
-        for kind, own in rounds.items()
-        if kind is not Callbacks.PURE
-    }
-
-
-def figure(rounds: dict[int, float], unit: float = 1.0) -> Figure:
-    """Return the median of rounds, in ``unit``, and how far they are from it."""
-    values = [value * unit for value in rounds.values()]
-    # A pyperf.Benchmark takes positive values only.  The cost of a scan call is
-    # a difference, and noise can make it negative.
+def figure(values: Iterable[float]) -> Figure:
+    """Return the median of some values, and how far they are from it."""
+    values = list(values)
     median = statistics.median(values)
     spread = statistics.median(abs(value - median) for value in values)
     return Figure(median, abs(spread / median) if median else 0.0, len(values))
 
 
-def medians(figures: Iterable[Figure]) -> str:
-    """Say what figures are the medians of: Medians of 5 rounds."""
-    rounds = max((figure.rounds for figure in figures), default=0)
-    return f"Medians of {rounds} round{'s' * (rounds != 1)}"
+def shown(
+    cell: Line | Difference | None, found: Mapping[str, Rounds], scale: float = 1.0
+) -> Shown | None:
+    """Return what a result says of a cell; None where it was not measured."""
+    own = cell.by_round(found) if cell else {}
+    if cell is None or not own:
+        return None
+    value = figure(seconds * scale for seconds in own.values())
+    if _is_lost(cell, value):
+        return Shown(None, None)
+    other = cell.against.by_round(found) if cell.against else {}
+    ratios = [
+        other[n] / own[n] if cell.rate else own[n] / other[n]
+        for n in own
+        if n in other and own[n] and other[n]
+    ]
+    if not ratios or _is_lost(cell, figure(other.values())):
+        return Shown(value, None)
+    return Shown(value, figure(ratios))
+
+
+def _is_lost(cell: Line | Difference, value: Figure) -> bool:
+    return isinstance(cell, Difference) and (
+        value.median <= 0 or value.spread > MAX_SPREAD
+    )
+
+
+def shown_rows(
+    table: Table, found: Mapping[str, Rounds]
+) -> list[tuple[Row, list[Shown | None]]]:
+    """Return the rows of a table of which something was measured."""
+    rows = (
+        (row, [shown(cell, found, table.scale) for cell in row.cells])
+        for row in table.rows
+    )
+    return [(row, cells) for row, cells in rows if any(cells)]

@@ -1,38 +1,23 @@
-"""One round: every row once, in a process of its own.  Started by ``measure``.
+"""One round: every line once, in a process of its own.  Started by ``measure``.
 
-Reads what to do as a JSON object from standard input, and writes a line for
-each row, a pyperf benchmark suite of one benchmark in pyperf's own JSON.
+Its argument says what to do as a JSON object.  Writes a line of text for each line, a
+pyperf benchmark suite of one benchmark in pyperf's own JSON.
 """
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import gc
+import importlib
 import json
 import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyperf
 
-from shrinker.bench.memcg_workloads import MemcgScenario
-from shrinker.bench.native.workloads import NativeScenario
-from shrinker.bench.neighbours.workloads import NeighboursScenario
-from shrinker.bench.peers.workloads import PeersScenario
-from shrinker.bench.points import ROWS
-from shrinker.bench.recording import load_recording
-from shrinker.bench.scenario import ScenarioName
-from shrinker.bench.threads.workloads import ThreadsScenario
-from shrinker.bench.workloads import open_row, plan, scan_calls
-
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from shrinker.bench.points import Row
-    from shrinker.bench.recording import Recording
-    from shrinker.bench.scenario import Run, Scenario
+    from shrinker.bench.lines import Benchmark, Line, Run
 
 __all__ = ["main"]
 
@@ -41,150 +26,61 @@ _WARMUP_SHARE = 4
 
 
 def main() -> None:
-    """Measure what standard input asks for."""
-    request = json.load(sys.stdin)
-    scenario = _scenario(request)
-    if scenario.one_cpu:
-        _stay_on_one_cpu()
+    """Measure what the command line asks for."""
+    request = json.loads(sys.argv[1])
+    module = importlib.import_module(request["module"])
+    benchmark: Benchmark = module.benchmark(*request["arguments"])
+    if benchmark.one_cpu:
+        # The progress bar has the others.
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     metadata = pyperf.Run([1.0]).get_metadata()
     metadata["round"] = request["round"]
-    for row in scenario.rows:
-        if row.name not in request["loops"]:
-            continue
-        metadata["date"] = str(dt.datetime.now())  # noqa: DTZ005 - pyperf's form
+    for line in benchmark.lines:
+        metadata |= {
+            "date": str(dt.datetime.now()),  # noqa: DTZ005 - pyperf's form
+            "name": line.name,
+            "unit": line.unit,
+            "inner_loops": line.steps,
+        }
         gc.collect()
-        described = dict(metadata)
-        if sized := scenario.sized(row):
-            described |= scenario.describe(row) | sized[1]
-            runs: _Measured = [([sized[0]], [], {"loops": 1})]
-        else:
-            run = scenario.open(row)
-            described |= scenario.describe(row)
-            runs = _per_pass(
-                _runs(run, request["loops"][row.name], request["min_time"]),
-                described["inner_loops"],
-            )
-        benchmark = pyperf.Benchmark(
-            [
-                pyperf.Run(
-                    values,
-                    warmups=warmups,
-                    metadata=described | own,
-                    collect_metadata=False,
-                )
-                for values, warmups, own in runs
-            ]
-        )
-        pyperf.BenchmarkSuite([benchmark]).dump(sys.stdout)
-    scenario.close()
+        with line.open() as run:
+            loops = request["loops"].get(line.name)
+            runs = _runs(line, run, loops, request["min_time"], metadata)
+        pyperf.BenchmarkSuite([pyperf.Benchmark(runs)]).dump(sys.stdout)
 
 
-def _scenario(request: dict[str, Any]) -> Scenario:
-    name = request["scenario"]
-    if name == ScenarioName.PEERS:
-        return PeersScenario(Path(request["peers"]))
-    if name == ScenarioName.LOOP:
-        return _LoopScenario(load_recording(request["recording"]))
-    return _SCENARIOS[name]()
-
-
-_SCENARIOS: dict[str, Callable[[], Scenario]] = {
-    ScenarioName.MEMCG: MemcgScenario,
-    ScenarioName.NATIVE: NativeScenario,
-    ScenarioName.NEIGHBOURS: NeighboursScenario,
-    ScenarioName.THREADS: ThreadsScenario,
-}
-
-
-class _LoopScenario:
-    """The reclaim loop."""
-
-    rows = ROWS
-    one_cpu = True
-
-    def __init__(self, recording: Recording) -> None:
-        self._recording = recording
-        self._opened = contextlib.ExitStack()
-
-    def open(self, row: Row) -> Run:
-        self.close()
-        return self._opened.enter_context(open_row(row, self._recording))
-
-    def close(self) -> None:
-        self._opened.close()
-
-    def sized(self, _row: Row) -> None:
-        return None
-
-    def describe(self, row: Row) -> dict[str, Any]:
-        return _describe(row, self._recording)
-
-
-def _stay_on_one_cpu() -> None:
-    """Leave the other processors to whoever draws the progress bar."""
-    cpus = sorted(os.sched_getaffinity(0))
-    if len(cpus) > 1:
-        os.sched_setaffinity(0, cpus[-1:])
-
-
-_Measured = list[tuple[list[float], list[tuple[int, float]], dict[str, Any]]]
-"""Values, warmups with their loops, and metadata, of pyperf runs; in seconds."""
-
-
-def _runs(run: Run, loops: int | None, min_time: float) -> _Measured:
-    """Return pyperf runs: seconds of a value, loops and seconds of the warmups.
+def _runs(
+    line: Line, run: Run, loops: int | None, min_time: float, metadata: dict[str, Any]
+) -> list[Any]:
+    """Return pyperf runs: a value by step, and the warmups before it.
 
     Without ``loops`` a calibration comes first, as pyperf has it: twice as many
     loops until a value takes ``min_time`` seconds.
     """
-    runs: _Measured = []
     warmups: list[tuple[int, float]] = []
-    if loops is None:
-        loops = 1
-        while (seconds := run(loops)) < min_time:
-            warmups.append((loops, seconds))
-            loops *= 2
-        warmups.append((loops, seconds))
-        runs.append(([], warmups, {"calibrate_loops": loops, "loops": loops}))
-        warmups = []
-    else:
-        few = max(loops // _WARMUP_SHARE, 1)
-        warmups = [(few, run(few))]
-    runs.append(([run(loops)], warmups, {"loops": loops}))
-    return runs
 
-
-def _per_pass(runs: _Measured, passes: int) -> _Measured:
-    return [
-        (
-            [seconds / (own["loops"] * passes) for seconds in values],
-            [(loops, seconds / (loops * passes)) for loops, seconds in warmups],
-            own,
+    def made(values: list[float], **own: int) -> Any:
+        described = metadata | own
+        return pyperf.Run(
+            values, warmups=warmups, metadata=described, collect_metadata=False
         )
-        for values, warmups, own in runs
-    ]
 
+    def warm_up(loops: int) -> float:
+        seconds = run(loops)
+        warmups.append((loops, seconds / (loops * line.steps)))
+        return seconds
 
-def _describe(row: Row, recording: Recording) -> dict[str, Any]:
-    point = row.point
-    planned = plan(point, recording)
-    described: dict[str, Any] = {
-        "name": row.name,
-        "unit": "second",
-        "inner_loops": planned.passes,
-        "callbacks": str(row.callbacks),
-        "point": point.label,
-        "factor": str(point.factor),
-        "shrinkers": len(planned.shrinkers),
-        "scan_calls_per_pass": scan_calls(point, recording),
-    }
-    if len(planned.priorities) == 1:
-        described |= {
-            "priority": point.priority,
-            "batch": point.batch,
-            "objects": point.objects,
-        }
-    return described
+    if not line.timed:
+        return [made([run(1)], loops=1)]
+    if loops is not None:
+        warm_up(max(loops // _WARMUP_SHARE, 1))
+        return [made([run(loops) / (loops * line.steps)], loops=loops)]
+    loops = 1
+    while warm_up(loops) < min_time:
+        loops *= 2
+    calibration = made([], calibrate_loops=loops, loops=loops)
+    warmups = []
+    return [calibration, made([run(loops) / (loops * line.steps)], loops=loops)]
 
 
 if __name__ == "__main__":

@@ -6,17 +6,33 @@ Needs prometheus_client (``pip install 'shrinker[prometheus]'``)::
 
     REGISTRY.register(ReclaimerCollector(reclaimer))
 
-Figures are read when they are scraped; no callback of a cache is called for it, and
-nothing is counted twice.
+Figures are read when they are scraped.  No callback of a cache is called for that.
+
+With ``PROMETHEUS_MULTIPROC_DIR`` each process keeps its metrics in files, which a
+``MultiProcessCollector`` in any of them merges.  That asks no custom collector.  So the
+figures are also written to such files, after each look at the memory:
+
+1. Counters are the sums over all processes, dead ones too.  The child of a fork has the
+   parent's counts, and adds only what is new.
+2. prometheus_client writes all metrics of a process once it writes one.  So the file of
+   a forked child may have gauges at 0 that were never set.  Each gauge is merged in a
+   way that ignores those: the most recent value, a sum, a maximum.
+3. Writing takes prometheus_client's lock, which would stay locked in a child that is
+   forked meanwhile.  So a fork waits until the writing has ended.
 """
 
 from __future__ import annotations
 
 import collections
+import contextlib
+import os
 import re
+import threading
+import weakref
 from typing import TYPE_CHECKING
 
 try:
+    from prometheus_client import Counter, Gauge, values
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 except ImportError as error:
     raise ImportError(
@@ -27,11 +43,12 @@ except ImportError as error:
 from shrinker.pressure.reclaimer import Reclaimer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from prometheus_client.metrics_core import Metric
 
-    from shrinker.pressure.verdicts import ReclaimerStatistics
+    from shrinker.pressure.journal import ReclaimerStatistics
+    from shrinker.pressure.limits.level import MemoryLevel
 
 __all__ = ["ReclaimerCollector"]
 
@@ -43,12 +60,9 @@ _COUNTERS = (
     ("given_back", "given_back_bytes", "Bytes by which RSS fell in reclaims."),
     ("fruitless", "fruitless_reclaims", "Reclaims that freed nothing."),
     ("trims", "trims", "Times that the allocator was asked to give memory back."),
-    (
-        "breaker_opened",
-        "breaker_opened",
-        "Times that reclaim was given up for a while.",
-    ),
+    ("breaker_opened", "breaker_opened", "Times that reclaim stopped for a while."),
     ("callback_errors", "callback_errors", "Callbacks that raised in reclaims."),
+    ("locks_taken", "locks_taken", "Scans that found the lock of a cache taken."),
     ("errors", "errors", "Looks that failed and pressure sources that were lost."),
     ("reclaim_seconds", "reclaim_seconds", "Time spent in reclaims and trims."),
 )
@@ -69,6 +83,17 @@ _PER_SHRINKER = (
 )
 
 
+_MODES = {
+    "credit_bytes": "livesum",
+    "under_pressure": "livemax",
+    "breaker_open": "livemax",
+    "reclaimer_running": "livesum",
+}
+"""How the gauges of several processes are merged, where not by ``_MOST_RECENT``."""
+_MOST_RECENT = "livemostrecent"
+_FORK_SECONDS = 1.0
+"""How long a fork waits at most until the figures are written."""
+
 _NAME = re.compile("[a-zA-Z_][a-zA-Z0-9_]*")
 _TAKEN = ("by", "level", "mark", "shrinker")
 
@@ -77,12 +102,18 @@ class ReclaimerCollector:
     """Shows a reclaimer's ``statistics()``; register it with a registry.
 
     All names begin with ``prefix``, all series have ``labels``.  ``shrinkers`` adds
-    what was scanned and freed for each name of a shrinker that is registered now; for
-    thousands of caches that is thousands of series.  How many objects caches hold is
-    not shown: it would call them.
+    what was scanned and freed for each name of a registered shrinker; thousands of
+    caches make thousands of series.  How many objects caches hold is not shown: that
+    would call them.
 
-    A registry takes each name once, whatever the labels: for several reclaimers in one
-    registry give each a ``prefix`` of its own.
+    A registry takes each name once, whatever the labels, so each of several reclaimers
+    in one registry needs its own ``prefix``.
+
+    With ``PROMETHEUS_MULTIPROC_DIR`` a ``MultiProcessCollector`` shows the counters of
+    all processes summed, ``credit_bytes`` and ``reclaimer_running`` too;
+    ``under_pressure`` and ``breaker_open`` are 1 where they are in any of them; the
+    other gauges are those of the process that looked last.  The level of a limit of one
+    process has its number.  Register the collector in each process, or before the fork.
     """
 
     def __init__(
@@ -111,9 +142,15 @@ class ReclaimerCollector:
         self._names = tuple(labels)
         self._values = tuple(labels.values())
         self._shrinkers = shrinkers
+        self._files: _Files | None = None
+        if values.ValueClass._multiprocess:
+            self._files = _Files(prefix)
+            _in_files.add(self)
+            self._write()
+            reclaimer._journal.watch(self._write)
 
     def describe(self) -> Iterator[Metric]:
-        """Name the metrics; a registry checks that nobody else has them."""
+        """Name the metrics; a registry checks that no other collector has them."""
         for metric in self._collect(None):
             metric.samples.clear()
             yield metric
@@ -122,12 +159,30 @@ class ReclaimerCollector:
         """Yield the metrics as they are now."""
         yield from self._collect(self._reclaimer.statistics())
 
+    def _write(self) -> None:
+        """Write the figures to this process's files."""
+        assert self._files is not None  # noqa: S101 - for mypy
+        with _writing:
+            self._files.write(self.collect())
+
+    def _after_fork(self) -> None:
+        """In the child, leave what was counted so far to the parent."""
+        assert self._files is not None  # noqa: S101 - for mypy
+        self._files.forget(self.collect())
+
+    def _where(self, level: MemoryLevel) -> str:
+        if self._files is None or not level.where.startswith("process"):
+            return level.where
+        return level.where.replace("process", f"process {os.getpid()}", 1)
+
     def _collect(self, seen: ReclaimerStatistics | None) -> Iterator[Metric]:
         for field, name, text in _COUNTERS:
             counter = self._counter(name, text)
             counter.add_metric(self._values, float(getattr(seen, field, 0)))
             yield counter
-        reclaims = self._counter("reclaims", "Reclaims, by who made them.", "by")
+        reclaims = self._counter(
+            "reclaims", "Reclaims, by the thread that made them.", "by"
+        )
         if seen is not None:
             direct = seen.direct_reclaims
             reclaims.add_metric((*self._values, "background"), seen.reclaims - direct)
@@ -138,9 +193,7 @@ class ReclaimerCollector:
             gauge.add_metric(self._values, float(getattr(seen, field, 0)))
             yield gauge
         yield from self._per_level(shown=seen is not None)
-        is_open = self._gauge(
-            "breaker_open", "Whether reclaim is given up for a while."
-        )
+        is_open = self._gauge("breaker_open", "Whether reclaim stops for a while.")
         is_open.add_metric(self._values, seen is not None and seen.breaker != "closed")
         yield is_open
         running = self._gauge("reclaimer_running", "Whether its thread runs.")
@@ -154,13 +207,14 @@ class ReclaimerCollector:
         for field, name, text in _PER_LEVEL:
             gauge = self._gauge(name, text, "level")
             for level, _ in levels:
-                gauge.add_metric((*self._values, level.where), getattr(level, field))
+                labels = (*self._values, self._where(level))
+                gauge.add_metric(labels, getattr(level, field))
             yield gauge
         text = "Bytes that should stay free; mark is min, low or high."
         gauge = self._gauge("watermark_bytes", text, "level", "mark")
         for level, marks in levels:
             for mark in ("min", "low", "high"):
-                labels = (*self._values, level.where, mark)
+                labels = (*self._values, self._where(level), mark)
                 gauge.add_metric(labels, getattr(marks, mark))
         yield gauge
 
@@ -184,3 +238,72 @@ class ReclaimerCollector:
     def _gauge(self, name: str, text: str, *more: str) -> GaugeMetricFamily:
         labels = (*self._names, *more)
         return GaugeMetricFamily(f"{self._prefix}_{name}", text, labels=labels)
+
+
+class _Files:
+    """The metrics of one collector in the files of its process."""
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+        self._metrics: dict[str, Counter | Gauge] = {}
+        self._written: dict[tuple[str, ...], float] = {}
+
+    def write(self, families: Iterable[Metric]) -> None:
+        """Write what has changed since the last time."""
+        for family in families:
+            for sample in family.samples:
+                labels = sample.labels
+                metric = self._metrics.get(family.name)
+                if metric is None:
+                    metric = self._metrics[family.name] = self._made(family, labels)
+                child = metric.labels(**labels) if labels else metric
+                if isinstance(child, Gauge):
+                    child.set(sample.value)
+                else:
+                    series = (family.name, *labels.values())
+                    # The sum falls where a cache is closed; a counter must not.
+                    child.inc(max(0.0, sample.value - self._written.get(series, 0.0)))
+                    self._written[series] = sample.value
+
+    def forget(self, families: Iterable[Metric]) -> None:
+        """Treat the counters' present values as written."""
+        for family in families:
+            for sample in family.samples if family.type == "counter" else ():
+                self._written[family.name, *sample.labels.values()] = sample.value
+
+    def _made(self, family: Metric, labels: Iterable[str]) -> Counter | Gauge:
+        text = family.documentation
+        if family.type == "counter":
+            return Counter(family.name, text, labels, registry=None)
+        mode = _MODES.get(family.name.removeprefix(f"{self._prefix}_"), _MOST_RECENT)
+        return Gauge(family.name, text, labels, registry=None, multiprocess_mode=mode)  # type: ignore[arg-type]
+
+
+_in_files: weakref.WeakSet[ReclaimerCollector] = weakref.WeakSet()
+_writing = threading.RLock()
+_held = False
+
+
+def _before_fork() -> None:
+    global _held  # noqa: PLW0603 - of the one lock
+    _held = _writing.acquire(timeout=_FORK_SECONDS)
+
+
+def _after_fork_in_parent() -> None:
+    if _held:
+        _writing.release()
+
+
+def _after_fork_in_child() -> None:
+    global _writing  # noqa: PLW0603 - its owner may not exist here
+    _writing = threading.RLock()
+    for collector in list(_in_files):
+        with contextlib.suppress(Exception):  # The child goes on in any case.
+            collector._after_fork()
+
+
+os.register_at_fork(
+    before=_before_fork,
+    after_in_parent=_after_fork_in_parent,
+    after_in_child=_after_fork_in_child,
+)

@@ -1,1 +1,0 @@
-"""Native passes and walks, as ratios to two loops measured beside them."""

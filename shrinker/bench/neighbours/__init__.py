@@ -1,1 +1,0 @@
-"""Walks beside other busy Python threads: who waits for whom."""

@@ -1,1 +1,0 @@
-"""Two threads that walk, shrinkers that come and go beside walks, and their memory."""

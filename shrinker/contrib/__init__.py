@@ -1,0 +1,1 @@
+"""Parts of frameworks as shrinkers.  Each module needs its framework installed."""

@@ -1,10 +1,10 @@
-"""A model of a whole domain, to hold against the library's public interface.
+"""A model of a whole domain, to compare the library's public interface with.
 
-Written from docs/specification.md alone ("Life of a shrinker", "Walks", "Memory
-cgroups", "Shrinker debugfs") on plain lists and dictionaries; single passes are those
-of ``reference_model``.  One thing happens at a time: the model knows no threads.
+It is written from docs/specification.md alone ("Life of a shrinker", "Walks", "Memory
+cgroups", "Shrinker debugfs") on lists and dictionaries; single passes are those of
+``reference_model``. It knows no threads: one thing happens at a time.
 
-A ``Store`` is the cache behind a shrinker.  Library and model get one each, made from
+A ``Store`` is the cache behind a shrinker. Library and model get one each, made from
 the same values, so that they differ only where the walks differ.
 """
 
@@ -26,7 +26,7 @@ Place = tuple[int, int]
 
 
 class Refused(Exception):  # noqa: N818 - an answer, not a fault
-    """What is not allowed; nothing has changed."""
+    """The call is not allowed; nothing has changed."""
 
 
 class Raised(Exception):  # noqa: N818 - as above
@@ -35,10 +35,10 @@ class Raised(Exception):  # noqa: N818 - as above
 
 @dataclasses.dataclass
 class Store:
-    """Objects by place, and a way to deal with requests.
+    """Objects by place, and a policy for scans.
 
-    ``policy`` says how a scan answers.  ``refills`` are objects that come in, one
-    after the other, whenever a place is found empty and has been reported so.
+    ``policy`` says how a scan answers. ``refills`` are numbers of objects that come in,
+    one after the other, each time a place is found and reported empty.
     """
 
     policy: str = "all"
@@ -129,7 +129,7 @@ class MachineModel:
         self.registered: list[ShrinkerModel] = []
         self.passes = self.scanned = 0
         self.raised = False
-        """Whether a callback has raised since somebody set this to False."""
+        """Whether a callback has raised since this was set to False."""
 
     # --- shrinkers ------------------------------------------------------------
 
@@ -170,7 +170,6 @@ class MachineModel:
     # --- callbacks, passes and walks ------------------------------------------
 
     def _place(self, nid: int, group: Group | None) -> Place:
-        group = group or self.root
         return nid, 0 if group is None else group.id
 
     def _count(self, shrinker: ShrinkerModel, nid: int, group: Group | None) -> int:
@@ -285,20 +284,25 @@ class MachineModel:
         if group is not None and not (shrinker.memcg and group.online):
             raise Refused
 
+    def _shown(self, shrinker: ShrinkerModel, group: Group | None) -> Group | None:
+        """Return the group that callbacks get in direct calls."""
+        return (group or self.root) if shrinker.memcg else None
+
     def count(self, shrinker: ShrinkerModel, nid: int, group: Group | None) -> int:
         self._check_direct(shrinker, group)
         if nid and not shrinker.numa:
             return 0
-        count = self._count(shrinker, nid, group)
+        count = self._count(shrinker, nid, self._shown(shrinker, group))
         return 0 if count == SHRINK_EMPTY else count
 
     def scan(
         self, shrinker: ShrinkerModel, nr_to_scan: int, nid: int, group: Group | None
     ) -> int:
-        self._check_direct(shrinker, group)
         if not nr_to_scan:
             return 0
-        freed, _ = self._scan(shrinker, nid, group, nr_to_scan)
+        self._check_direct(shrinker, group)
+        shown = self._shown(shrinker, group)
+        freed, _ = self._scan(shrinker, nid, shown, nr_to_scan)
         return 0 if freed == SHRINK_STOP else freed
 
     def debugfs(self, shrinker: ShrinkerModel) -> str:
@@ -308,7 +312,7 @@ class MachineModel:
             if group is None or group.online:
                 counts = [self.count(shrinker, n, group) for n in range(self.nr_nodes)]
                 if any(counts):
-                    number = 1 if group is None else group.id
+                    number = group.id if group else 1 if self.root else 0
                     lines.append(" ".join(map(str, (number, *counts))) + "\n")
         return "".join(lines)
 
@@ -326,9 +330,9 @@ class MachineModel:
             group.bits.add((nid, shrinker.id))
 
     def reparent(self, group: Group) -> None:
-        if group.parent is not None:
-            for place, number in group.deferred.items():
-                group.parent.add_deferred(place, number)
+        heir = group if group.parent is None else group.parent
+        for place, number in list(group.deferred.items()):
+            heir.add_deferred(place, number)
 
     def offline(self, group: Group) -> None:
         if group is self.root or any(child.online for child in group.children):

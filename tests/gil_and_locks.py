@@ -1,8 +1,8 @@
-"""Run by test_gil_and_locks.py: threads that hold the GIL, a lock, or both in turn.
+"""Run by test_gil_and_locks.py: threads that take the GIL and the core's locks.
 
-Whoever holds one of our locks and waits for the GIL stops everybody who holds the GIL
-and waits for that lock; then nothing goes on, and the watchdog ends the process.  With
-the library made from lock_order.c as argument, it is enough that somebody could.
+A thread that holds a lock of ours and waits for the GIL, and one that holds the GIL and
+waits for that lock, are a deadlock; then the watchdog ends the process.  With the
+library made from lock_order.c as argument, a possible deadlock ends it too.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 TURNS = 60
-SECONDS = 60
-"""Of the watchdog: far more than it takes, so that only a deadlock meets it."""
+WATCHDOG_SECONDS = 240
+"""Far more than a run takes, so that only a deadlock is ended."""
 
 
 class Cache:
-    """Frees all that it is asked for, and enters the library from its callbacks."""
+    """Frees ``nr_to_scan`` objects, and calls the library in its callbacks."""
 
     def __init__(self, domain: Domain) -> None:
         self.domain = domain
 
     def count_objects(self, sc: Any) -> int:
-        # Takes the registry's locks, with the GIL given up around it.
+        # Takes locks of the core, with the GIL released.
         self.domain.statistics()
         if sc.nid == 0:
             plain = ShrinkerBuilder("p", flags=ShrinkerFlags(0), domain=self.domain)
@@ -45,7 +45,7 @@ class Cache:
         return sc.nr_to_scan  # type: ignore[no-any-return]
 
 
-# ctypes takes the GIL by PyGILState_Ensure in each call, whoever calls.
+# ctypes takes the GIL with PyGILState_Ensure() in each call.
 @Callback
 def counting(_shrinker: Any, _sc: Any) -> int:
     return len([1] * 1000)
@@ -74,7 +74,7 @@ def native_comes_and_goes(domain: Domain) -> None:
 
 
 def dropped(domain: Domain) -> None:
-    # The finaliser unregisters, wherever it is run.
+    # The finaliser unregisters, on the thread that runs the collector.
     cache = Cache(domain)
     cache.registration = builder(domain).register(cache)  # type: ignore[attr-defined]
     del cache
@@ -118,11 +118,11 @@ TASKS = (
 
 
 def main() -> None:
-    faulthandler.dump_traceback_later(SECONDS, exit=True)
+    faulthandler.dump_traceback_later(WATCHDOG_SECONDS, exit=True)
     for watcher in map(ctypes.CDLL, sys.argv[1:]):
         inside = ffi.cast("uintptr_t", ffi.addressof(lib, "shrinker_free"))
         watcher.watch(ctypes.c_void_p(int(inside)))
-    # As many handovers of the GIL as there can be.
+    # As many switches between threads as possible.
     sys.setswitchinterval(1e-6)
     raised: list[BaseException] = []
     with Domain(nr_nodes=2) as domain:

@@ -1,6 +1,6 @@
 """Ways to misbehave in a callback, and what the core is told in each case.
 
-The test of the properties and the one of the memory both go through ``BEHAVIOURS``.
+test_hostile_callbacks.py and test_hostile_memory.py both go through ``BEHAVIOURS``.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Behaviour:
     ends: bool = False
     """Whether the walk is over."""
     cost: int = 1
-    """How many times dearer a call is than usual."""
+    """How many times longer a call takes than usual."""
 
 
 def stopped(n: int) -> tuple[int, int]:
@@ -81,7 +81,7 @@ BEHAVIOURS: dict[str, Behaviour] = {"none": Behaviour()}
 def both(
     name: str, act: Callable[[Misbehaving, ShrinkControl], Any], **more: Any
 ) -> None:
-    """Add a behaviour that comes to nothing, in each of the callbacks."""
+    """Add a behaviour that gives no result, for each of the callbacks."""
     more = {"raises": True, **more}
     BEHAVIOURS[f"count: {name}"] = Behaviour(count=act, told_count=0, **more)
     BEHAVIOURS[f"scan: {name}"] = Behaviour(scan=act, told_scan=stopped, **more)
@@ -90,7 +90,8 @@ def both(
 def harmless(
     name: str, act: Callable[[Misbehaving, ShrinkControl], Any], **more: Any
 ) -> None:
-    """Add one that does something beside its duty, in each of the callbacks."""
+    """Add a behaviour that does something and gives a right result, for each
+    callback."""
 
     def count(self: Misbehaving, sc: ShrinkControl) -> Any:
         act(self, sc)
@@ -126,7 +127,7 @@ both("exits", lambda self, sc: sys.exit(3), ends=True)
 
 
 class Liar(int):
-    """An int that says other things of itself: what counts is the number it is."""
+    """An int whose methods give other numbers; what counts is its own value."""
 
     def __int__(self) -> int:
         return 2**70
@@ -253,7 +254,7 @@ def calls_itself_for_ever(self: Misbehaving, sc: ShrinkControl) -> None:
 
 
 def walks_in_a_thread(self: Misbehaving, sc: ShrinkControl) -> None:
-    """Start a thread that walks over this very shrinker, and wait for it."""
+    """Count the same shrinker in another thread, and wait for it."""
     if self.depth:
         return
     self.depth += 1
@@ -280,7 +281,7 @@ def registers_and_closes(self: Misbehaving, sc: ShrinkControl) -> None:
 
 
 def lowers_the_limit(self: Misbehaving, sc: ShrinkControl) -> None:
-    """Make the recursion limit as low as the interpreter lets one, and raise."""
+    """Set the recursion limit as low as the interpreter allows, and raise."""
     limit = sys.getrecursionlimit()
     low = 1
     while True:

@@ -1,4 +1,4 @@
-"""Exceptions that do not want to be looked at, and some that lie."""
+"""Exceptions whose attributes raise or lie."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ __all__ = ["ENDING", "EXCEPTIONS"]
 
 
 class Untouchable:
-    """A mix-in: whatever is read of it, written or compared, raises itself."""
+    """A mix-in: each access to an attribute, and each comparison, raises the object
+    itself."""
 
     def __getattribute__(self, name: str) -> NoReturn:
         raise self  # type: ignore[misc]
@@ -61,7 +62,7 @@ class NoNotesError(Exception):
 
 
 class ExitInNotesError(Exception):
-    """Answers with an exception that no ``except Exception`` catches."""
+    """Reading its notes raises what no ``except Exception`` catches."""
 
     @property
     def __notes__(self) -> NoReturn:  # type: ignore[override]
@@ -84,13 +85,14 @@ class NoInitError(Exception):
 
 
 class LyingError(Exception):
-    """Says that it is an interrupt; it is none."""
+    """Its ``__class__`` is KeyboardInterrupt; it is an Exception."""
 
     __class__ = KeyboardInterrupt  # type: ignore[assignment]
 
 
 class LyingBase(BaseException):
-    """Says that it is an ``Exception``; a group of such could not hold it."""
+    """Its ``__class__`` is ValueError; it is no Exception, and a group of those
+    cannot hold it."""
 
     __class__ = ValueError  # type: ignore[assignment]
 
@@ -98,8 +100,8 @@ class LyingBase(BaseException):
 class Meta(type):
     """Its classes answer no question, not even for their name.
 
-    One: Python itself, as it raises, asks whether an exception's class is a subclass
-    of itself.
+    Except one: Python itself, as it raises, asks whether an exception's class is a
+    subclass of itself.
     """
 
     def __getattribute__(cls, name: str) -> NoReturn:

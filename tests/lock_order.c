@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Watches in which order threads take the GIL and the core's locks, as lockdep does in
- * a kernel: what could deadlock is found by one thread that does it, and need not
- * happen.  Whatever breaks a rule ends the process at once, and is named:
+ * Watches in which order threads take the GIL and the core's locks, as lockdep does
+ * in a kernel: a possible deadlock is found without that it happens, by one thread
+ * that breaks a rule.  That ends the process at once, with a message:
  *
- *   1. Nobody goes into Python with a lock of the core in hand.  fork() takes all of
- *      them with the GIL in hand, and destructors some, so that whoever waits for the
- *      GIL with one of them may wait for ever.
- *   2. Nobody waits for callbacks with the GIL, a lock of the core, or a lock of the
- *      package's Python half in hand.
- *   3. Locks of a domain are taken in the order of csrc/domain.h; those of two
- *      domains by fork() alone, under domains_lock.
- *   4. There are no locks but these.
+ *   1. No thread goes into Python while it holds a lock of the core.  fork() takes
+ *      all of these locks with the GIL held, and destructors take some, so a thread
+ *      that held one and waited for the GIL could wait for ever.
+ *   2. No thread waits for callbacks while it holds the GIL, a lock of the core, or
+ *      a lock of the package's Python code.
+ *   3. Locks of one domain are taken in the order of csrc/domain.h.  Only fork()
+ *      takes locks of two domains, under domains_lock.
+ *   4. The core has no other locks.
  *
- * Loaded by lock_order.py.  A call from one shared object into another goes through a
- * table of addresses, which every object has of its own and which is rewritten here:
- * the extension's for locks, everybody's for ways into Python.
+ * lock_order.py loads this library.  A shared object calls another one through its
+ * own table of addresses.  This library rewrites these tables: the extension's for
+ * locks, those of all objects for ways into Python.
  */
 #define _GNU_SOURCE 1
 
@@ -35,7 +35,8 @@
 
 #include "domain.h"
 
-/* Of the interpreter; a PyGILState_STATE is an enum, a PyThreadState * a pointer. */
+/* The interpreter's; declared here with an int for the enum PyGILState_STATE and
+ * with void * for PyThreadState *. */
 int PyGILState_Check(void);
 int PyGILState_Ensure(void);
 void *PyGILState_GetThisThreadState(void);
@@ -44,7 +45,7 @@ void PyEval_RestoreThread(void *state);
 
 enum { DOMAINS_LOCK, NR_LOCKS = 6, MOST_DOMAINS = 256, MOST_HELD = 64 };
 
-/* In the order in which they may be taken; where each is in a domain. */
+/* In the order in which they may be taken, with the offset in a domain. */
 static const struct {
 	const char *name;
 	size_t offset;
@@ -68,7 +69,8 @@ static _Thread_local int nr_held;
 static _Thread_local int nr_held_in_python;
 
 static uintptr_t extension;
-/* Memory of domains, the latest last; an address may have been another one's. */
+/* Addresses of domains, the latest last; a later domain may have an earlier
+ * one's. */
 static const char *_Atomic domains[MOST_DOMAINS];
 static atomic_int nr_domains;
 
@@ -90,13 +92,13 @@ static _Noreturn void broken(const char *format, ...)
 	for (int i = 0; i < nr_held; i++)
 		fprintf(stderr, "%s%s", i ? ", " : ", with ",
 			locks[held[i].lock].name);
-	fprintf(stderr, nr_held ? " in hand\n" : "\n");
+	fprintf(stderr, nr_held ? " held\n" : "\n");
 	_exit(3);
 }
 
-/* --- what is called instead ------------------------------------------------ */
+/* --- functions that replace the originals ----------------------------------- */
 
-/* A domain is known by the size of its memory. */
+/* The size tells an allocation of a domain from others. */
 static void *watched_aligned_alloc(size_t alignment, size_t size)
 {
 	void *memory = aligned_alloc(alignment, size);
@@ -125,7 +127,7 @@ static struct held identify(const pthread_mutex_t *mutex)
 			}
 	}
 	if (!dladdr(mutex, &where) || (uintptr_t)where.dli_fbase != extension)
-		broken("a lock that is none of domain.h's");
+		broken("a lock that csrc/domain.h does not name");
 	found.domain = NULL;
 	found.lock = DOMAINS_LOCK;
 	return found;
@@ -178,7 +180,7 @@ static int watched_unlock(pthread_mutex_t *mutex)
 
 	do
 		if (!i--)
-			broken("a lock is given back that is not in hand");
+			broken("an unlock of a lock that the thread does not hold");
 	while (held[i].mutex != mutex);
 	held[i] = held[--nr_held];
 	return pthread_mutex_unlock(mutex);
@@ -189,14 +191,15 @@ static int watched_wait(pthread_cond_t *condition, pthread_mutex_t *mutex)
 	if (PyGILState_Check())
 		broken("a wait for callbacks with the GIL");
 	if (nr_held_in_python)
-		broken("a wait for callbacks with a lock of Python's");
+		broken("a wait for callbacks with a lock of the Python code");
 	if (nr_held != 1 || held[0].mutex != mutex)
 		broken("a wait for callbacks");
 	atomic_fetch_add(&nr_waits, 1);
 	return pthread_cond_wait(condition, mutex);
 }
 
-/* Whether or not the thread has the GIL: Python code gives it up and takes it back. */
+/* Also for a thread that holds the GIL: Python code gives it up and takes it
+ * again. */
 static void into_python(const char *way)
 {
 	atomic_fetch_add(&nr_ways_into_python, 1);
@@ -210,7 +213,7 @@ static int watched_ensure(void)
 	return PyGILState_Ensure();
 }
 
-/* How cffi begins a call of an extern "Python" function. */
+/* cffi begins calls of extern "Python" functions with this. */
 static void *watched_this_thread_state(void)
 {
 	into_python("PyGILState_GetThisThreadState");
@@ -229,7 +232,7 @@ static void watched_restore_thread(void *state)
 	PyEval_RestoreThread(state);
 }
 
-/* --- putting it there ------------------------------------------------------ */
+/* --- replacing the originals ------------------------------------------------ */
 
 static const struct {
 	const char *name;
@@ -254,7 +257,7 @@ static void put_instead(void **slot, const char *name, bool is_extension)
 		if (strcmp(name, calls[i].name) ||
 		    !(calls[i].everywhere || is_extension))
 			continue;
-		/* The linker may have made it read-only. */
+		/* The dynamic linker may have made the table read-only. */
 		if (mprotect((void *)((uintptr_t)slot & ~(page - 1)), page,
 			     PROT_READ | PROT_WRITE))
 			broken("mprotect");
@@ -269,7 +272,7 @@ static uintptr_t base_of(const void *address)
 	return dladdr(address, &info) ? (uintptr_t)info.dli_fbase : 0;
 }
 
-/* Some C libraries leave addresses as they are in the file. */
+/* Some C libraries do not relocate the addresses of the dynamic section. */
 static uintptr_t relocated(uintptr_t base, uintptr_t address)
 {
 	return address < base ? base + address : address;
@@ -288,7 +291,7 @@ static int put_into_object(struct dl_phdr_info *info, size_t size, void *unused)
 	for (int i = 0; i < info->dlpi_phnum; i++)
 		if (info->dlpi_phdr[i].p_type == PT_DYNAMIC)
 			dynamic = (void *)(base + info->dlpi_phdr[i].p_vaddr);
-	/* The interpreter's calls of itself are its own business, ours are not. */
+	/* Not in the interpreter, which may call itself, nor in this library. */
 	if (!dynamic || base_of(dynamic) == base_of((void *)PyGILState_Ensure) ||
 	    base_of(dynamic) == base_of((void *)put_into_object))
 		return 0;
@@ -336,7 +339,8 @@ static int put_into_object(struct dl_phdr_info *info, size_t size, void *unused)
 
 /* --- for lock_order.py ------------------------------------------------------ */
 
-/* Begin; @inside is any address in the extension, which has no domains yet. */
+/* Begins to watch; @inside is an address in the extension, which has no domains
+ * yet. */
 void watch(const void *inside)
 {
 	extension = base_of(inside);
@@ -369,8 +373,8 @@ unsigned long waits(void)
 }
 
 /*
- * Have the next thread that takes such a lock without the GIL stop there, until another
- * one that has the GIL wants the lock.
+ * Makes the next thread that takes such a lock without the GIL stop there, until
+ * another thread that holds the GIL wants the lock.
  */
 void park(int lock)
 {
@@ -383,13 +387,13 @@ bool is_parked(void)
 	return atomic_load(&parked_at);
 }
 
-/* Whether somebody has waited as park() says. */
+/* Whether a thread with the GIL has wanted the lock since park(). */
 bool was_wanted(void)
 {
 	return atomic_load(&is_wanted);
 }
 
-/* A lock of Python's is taken or given back by the calling thread. */
+/* The calling thread takes (1) or releases (-1) a lock of the Python code. */
 void lock_in_python(int change)
 {
 	nr_held_in_python += change;
@@ -401,8 +405,8 @@ int held_in_python(void)
 }
 
 /*
- * Do what a faulty core would do, step by step: the number of a lock takes it, 'p' goes
- * into Python, 'w' waits for callbacks, 'x' takes a lock that nobody knows.
+ * Does what a faulty core would do, step by step: the number of a lock takes it,
+ * 'p' goes into Python, 'w' waits for callbacks, 'x' takes an unknown lock.
  */
 void misbehave(struct reclaim_domain *domain, const char *steps)
 {

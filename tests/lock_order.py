@@ -1,7 +1,7 @@
-"""Run by test_gil_and_locks.py: what takes locks, watched by lock_order.c.
+"""Run by test_gil_and_locks.py: calls that take locks, watched by lock_order.c.
 
-``lock_order.py LIBRARY WHAT`` does one of the things at the end and prints what was
-seen.  What breaks a rule ends the process with status 3, and is named on stderr.
+``lock_order.py LIBRARY WHAT`` runs one of the functions at the end and prints what was
+seen.  A broken rule ends the process with status 3 and a message on standard error.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SECONDS = 60
-"""Of the watchdog: far more than it takes, so that only a deadlock meets it."""
+WATCHDOG_SECONDS = 240
+"""Far more than a run takes, so that only a deadlock is ended."""
 
-faulthandler.dump_traceback_later(SECONDS, exit=True)
-# Called as the core is, with the GIL given up, and as destructors are, with it.
+faulthandler.dump_traceback_later(WATCHDOG_SECONDS, exit=True)
+# CDLL releases the GIL during a call, as cffi does; PyDLL keeps it, as destructors do.
 watcher = ctypes.CDLL(sys.argv[1])
 with_gil = ctypes.PyDLL(sys.argv[1])
 watcher.lock_name.restype = ctypes.c_char_p
@@ -34,7 +34,7 @@ LOCKS = [watcher.lock_name(lock).decode() for lock in range(NR_LOCKS)]
 
 
 class WatchedLock:
-    """A lock that tells the watcher when it is taken, and tests when it is wanted."""
+    """Tells the watcher when it is taken, and the test when another thread wants it."""
 
     def __init__(self, lock: Any) -> None:
         self.lock = lock
@@ -60,7 +60,7 @@ class WatchedLock:
 
 
 def watched(make: Callable[[], Any]) -> Callable[[], Any]:
-    """Have the package's locks be watched, and nobody else's."""
+    """Return a function that makes a watched lock for the package, else a usual one."""
 
     def made() -> Any:
         ours = sys._getframe(1).f_globals["__name__"].startswith("shrinker")
@@ -69,7 +69,7 @@ def watched(make: Callable[[], Any]) -> Callable[[], Any]:
     return made
 
 
-# Before the package makes any.
+# Before the package makes its first lock.
 threading.Lock = watched(threading.Lock)  # type: ignore[assignment, misc]
 threading.RLock = watched(threading.RLock)  # type: ignore[assignment, misc]
 
@@ -87,7 +87,7 @@ watcher.watch(ctypes.c_void_p(int(inside_extension)))
 
 
 class Cache:
-    """Frees all that it is asked for; does something else before, if it is told."""
+    """Frees ``nr_to_scan`` objects; calls ``act`` in its first count."""
 
     def __init__(self, act: Callable[[], object] = int) -> None:
         self.act = act
@@ -111,12 +111,12 @@ def seen(read: Callable[[int], int]) -> dict[str, int]:
     return {name: read(lock) for lock, name in enumerate(LOCKS)}
 
 
-# --- what is done ------------------------------------------------------------------
+# --- the runs ----------------------------------------------------------------------
 
 
 def calls() -> object:
-    """Call all that takes a lock, outside and inside of callbacks."""
-    kept: list[Any] = []  # Nothing is destroyed meanwhile, but for what C lets go.
+    """Call all functions that take a lock, outside and inside callbacks."""
+    kept: list[Any] = []  # So that no destructor of Python's runs meanwhile.
     domain = Domain(nr_nodes=2)
 
     def use() -> None:
@@ -139,7 +139,7 @@ def calls() -> object:
 
     registration = builder(domain).register(Cache(use))
     kept.append(registration)
-    # A walk lets go of what was closed while it was there, and of its own.
+    # A callback closes its own shrinker and two others.
     doomed = [builder(domain).register(Cache()) for _ in range(3)]
     kept += doomed
     doomed[1].private_data.act = lambda: [each.close() for each in doomed]
@@ -148,7 +148,7 @@ def calls() -> object:
     use()
     registration.count()
 
-    # close() waits for a callback, which takes the GIL back when it waits.
+    # close() waits for a callback, which takes the GIL again meanwhile.
     begun = threading.Event()
     before = watcher.waits()
 
@@ -173,7 +173,7 @@ def calls() -> object:
         reclaimer.wake()
     assert reclaimer.statistics().reclaims
     domain.close()
-    # While all is kept: destructors add theirs.
+    # Before the destructors, which take locks too.
     return {
         "taken": seen(watcher.taken),
         "taken with the GIL": seen(watcher.taken_with_gil),
@@ -237,11 +237,11 @@ ENDS: dict[str, tuple[Callable[[Domain], list[Any]], Callable[[list[Any]], None]
     "a domain goes": (lambda _: [Domain()], drop),
     "a fork": (lambda _: [], fork),
 }
-"""What takes locks with the GIL in hand: what is needed for it, and how it is done."""
+"""Calls that take locks with the GIL held: how to prepare for one, and the call."""
 
 
 def locks_of(name: str, domain: Domain) -> list[str]:
-    """Return the locks that something takes with the GIL in hand."""
+    """Return the locks that a call of ``ENDS`` takes with the GIL held."""
     make, end = ENDS[name]
     things = make(domain)
     gc.collect()
@@ -252,9 +252,10 @@ def locks_of(name: str, domain: Domain) -> list[str]:
 
 
 def pairs() -> object:
-    """For each lock, let a thread have it while one with the GIL wants it.
+    """For each call of ``ENDS`` and each lock that it takes: make two threads meet.
 
-    The first then wants the GIL.  Returns which have met, for each way to want one.
+    One holds the lock when the other, with the GIL, wants it; then the first wants the
+    GIL.  Returns the locks for each call.
     """
     met: dict[str, list[str]] = {}
     with Domain() as domain, builder(domain).register(Cache()) as registration:
@@ -282,9 +283,9 @@ def pairs() -> object:
 
 
 def python_pairs() -> object:
-    """For each lock of the package's own, let a thread have it while another wants it.
+    """For each lock of the Python code: one thread holds it while another wants it.
 
-    The first goes on, with the GIL, when the other waits.
+    The first goes on, with the GIL, while the other waits.
     """
     met = []
     with Domain() as domain:
@@ -319,7 +320,7 @@ def misbehave(domain: Domain, what: str) -> None:
             with_gil.misbehave(c_domain, f"{dying}w".encode())
         case "a wait with another lock":
             watcher.misbehave(c_domain, f"{registry}{dying}w".encode())
-        case "a wait with a lock of Python's":
+        case "a wait with a lock of the Python code":
             with shrinker.domain._default_lock:
                 watcher.misbehave(c_domain, f"{dying}w".encode())
         case "a lock out of order":
@@ -341,7 +342,7 @@ if __name__ == "__main__":
             print(json.dumps(calls()))  # noqa: T201 - to the test
         case ["pairs"]:
             print(json.dumps(pairs()))  # noqa: T201
-        case ["pairs of Python's"]:
+        case ["pairs in Python"]:
             print(json.dumps(python_pairs()))  # noqa: T201
         case ["misbehave", what]:
             misbehave(Domain(), what)

@@ -9,21 +9,23 @@ from pathlib import Path
 
 __all__ = ["run"]
 
-ENVIRONMENT = {
-    # Memory that was released reads as rubbish.
-    "MALLOC_PERTURB_": "165",
-    # make check-asan: threads that a fork or the interpreter's end loses take with
-    # them what they had, and LeakSanitizer may meet them in the midst of it.  Its
-    # errors are seen here, leaks in the programs that keep their threads.
-    "ASAN_OPTIONS": f"{os.environ.get('ASAN_OPTIONS', '')}:detect_leaks=0",
-}
+# Far more than each takes, also on a slow machine: only what hangs is ended.
+CHILD_SECONDS = 200
+PROGRAM_SECONDS = 300
+
+# Released memory reads as rubbish.
+ENVIRONMENT = {**os.environ, "MALLOC_PERTURB_": "165"}
+# Threads that end with a fork or the interpreter leave behind what they had, which
+# LeakSanitizer (make check-asan) may take for a leak.
+WITHOUT_LEAKS = {"ASAN_OPTIONS": f"{os.environ.get('ASAN_OPTIONS', '')}:detect_leaks=0"}
 
 SETUP = f"""
 import os, signal, sys, threading, time
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from pressure_support import *
+import shrinker.cache
 from shrinker import *
-from shrinker.cache import LruCache, cached
+from shrinker.cache import cached
 from shrinker.pressure import Reclaimer
 
 class Cache:
@@ -32,15 +34,16 @@ class Cache:
 
 domain = Domain(nr_nodes=2)
 memory = FakeMemory(500)
+memory.resident = lambda: 0  # So that the caches are not small beside the process.
 registration = ShrinkerBuilder("c", domain=domain).register(Cache())
 
 def child(use):
-    "Fork; the child does as told, in time; return its exit status."
+    "Fork; call use() in the child, which is ended if it hangs; return its status."
     pid = os.fork()
     if not pid:
         try:
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
-            signal.alarm(20)
+            signal.alarm({CHILD_SECONDS})
             use()
         except BaseException:
             import traceback
@@ -51,8 +54,14 @@ def child(use):
 """
 
 
-def run(code: str, *, status: int = 0, path: Path | None = None) -> str:
-    """Run it; it has to end by itself with that status, and say nothing on stderr."""
+def run(
+    code: str, *, status: int = 0, path: Path | None = None, leaks: bool = False
+) -> str:
+    """Run a program after SETUP, from a file ``path`` if given; return its output.
+
+    It must end by itself with that exit status and write nothing to stderr.
+    ``leaks``: LeakSanitizer, where it is there, looks for leaks.
+    """
     program = SETUP + code
     arguments = ["-c", program]
     if path is not None:
@@ -62,15 +71,17 @@ def run(code: str, *, status: int = 0, path: Path | None = None) -> str:
         [
             sys.executable,
             *("-W", "ignore::ResourceWarning"),
-            # Forking beside threads, of which later Pythons warn, is what is shown.
+            # Later Pythons warn of forking beside threads, which these programs do.
             *("-W", "ignore::DeprecationWarning"),
             *arguments,
         ],
-        env={**os.environ, **ENVIRONMENT},
+        env=ENVIRONMENT if leaks else ENVIRONMENT | WITHOUT_LEAKS,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PROGRAM_SECONDS,
         check=False,
     )
-    assert (done.returncode, done.stderr) == (status, "")
+    assert (done.returncode, done.stderr) == (status, ""), (
+        f"exit status {done.returncode}\n{done.stderr}"
+    )
     return done.stdout

@@ -1,4 +1,5 @@
-"""What the tests of races share: threads that may hang, and data that is counted."""
+"""What the race tests share: threads that may hang, and private data that is
+counted."""
 
 from __future__ import annotations
 
@@ -15,18 +16,19 @@ if TYPE_CHECKING:
 
     from shrinker import ShrinkControl
 
-__all__ = ["SECONDS", "Counted", "Ledger", "go_on", "run_all"]
+__all__ = ["HANGS", "SECONDS", "Counted", "Ledger", "go_on", "run_all"]
 
 SECONDS = float(os.environ.get("SHRINKER_STRESS_SECONDS", "1"))
 """How long each test goes on."""
-HANGS = 40
+HANGS = 300
 """After so many seconds beyond that, a thread that has not ended hangs."""
 
 
 def go_on(
     ledger: Ledger, enough: Callable[[], object] = lambda: True
 ) -> Callable[[], bool]:
-    """Return what says whether to go on: for a time, and until enough has happened."""
+    """Return a function that says whether to go on: for a time, and until enough
+    happened."""
     end = time.monotonic() + SECONDS
     return lambda: (
         time.monotonic() < end or len(ledger.gone) < ledger.at_least or not enough()
@@ -34,7 +36,8 @@ def go_on(
 
 
 def run_all(*targets: Callable[[], object]) -> None:
-    """Run each in a thread; fail where one raises, end all where one does not end."""
+    """Run each target in a thread. Raise what one raised; end the process if one
+    hangs."""
     raised: list[BaseException] = []
 
     def guarded(target: Callable[[], object]) -> None:
@@ -55,13 +58,13 @@ def run_all(*targets: Callable[[], object]) -> None:
     if raised:
         raise raised[0]
     if any(thread.is_alive() for thread in threads):
-        # Whoever closes its domain on the way out would hang as well.
+        # Leaving the test would close its domain, and hang as well.
         faulthandler.dump_traceback(sys.__stderr__)
         os._exit(3)
 
 
 class Ledger:
-    """Private data that came and that went, and callbacks that should not be."""
+    """Counts private data that was made and that is gone, and notes wrong callbacks."""
 
     def __init__(self, *, at_least: int) -> None:
         self.at_least = at_least
@@ -70,7 +73,7 @@ class Ledger:
         self.wrong: list[str] = []
 
     def check(self) -> None:
-        """All went that came, once each, and nothing wrong was seen."""
+        """Each private data went exactly once, and nothing wrong was seen."""
         assert self.wrong == []
         born = next(self.numbers)
         assert sorted(self.gone) == list(range(born))
@@ -79,7 +82,7 @@ class Ledger:
 
 
 class State:
-    """Of one private data, which it outlives."""
+    """The state of one private data, which outlives it."""
 
     def __init__(self) -> None:
         self.inside: list[int] = []
@@ -87,7 +90,7 @@ class State:
 
 
 class Counted:
-    """A cache of 1,000 objects that a ledger knows of."""
+    """A cache of 1,000 objects that a ledger counts."""
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
@@ -111,7 +114,7 @@ class Counted:
             state.inside.pop()
 
     def act(self, result: int) -> int:
-        """What the test does in callbacks."""
+        """Do what the test does in callbacks."""
         return result
 
     def __del__(self) -> None:

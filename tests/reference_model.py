@@ -1,11 +1,10 @@
-"""An independent model of one pass, to hold against the C core.
+"""An independent model of one pass, to compare the C core with.
 
-Written from the text of docs/specification.md ("One pass") on Python's unbounded
-integers, not from ``csrc``: where the two agree, they agree because both follow the
-specification.  Every place where 64 bits wrap is an explicit call of :func:`u64` or
-:func:`i64`; no other arithmetic can overflow.
+It is written from docs/specification.md ("One pass") on Python's unbounded integers,
+not from ``csrc``: where the two agree, both follow the specification. Every place where
+64 bits wrap is a call of :func:`u64` or :func:`i64`; no other arithmetic can overflow.
 
-The model is slow and has no state.  It knows one pass, not walks, memory cgroups or
+The model is slow and has no state. It knows one pass, not walks, memory cgroups or
 overlapping passes.
 """
 

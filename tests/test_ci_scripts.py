@@ -56,7 +56,12 @@ def test_sanitizer_logs(text: str, count: int) -> None:
 
 @pytest.mark.parametrize(
     ("logs", "code"),
-    [([], 1), ([("f libc.so", 0)], 0), ([("f libc.so", 0), ("f csrc/a.c:1", 1)], 1)],
+    [
+        ([], 1),
+        ([("f libc.so", 0)], 1),
+        ([("f libc.so", 0)] * 2, 0),
+        ([("f libc.so", 0), ("f csrc/a.c:1", 1)], 1),
+    ],
 )
 def test_sanitizer_logs_of_a_run(
     logs: list[tuple[str, int]],
@@ -65,10 +70,10 @@ def test_sanitizer_logs_of_a_run(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """One complaint of any process fails a run, and so does a sanitizer not there."""
+    """One complaint of any process fails a run, and so does a process without log."""
     for number, (caller, _) in enumerate(logs):
         (tmp_path / f"log.{number}").write_text(LEAK.format(caller=caller))
-    monkeypatch.setattr("sys.argv", ["sanitizer_logs.py", str(tmp_path)])
+    monkeypatch.setattr("sys.argv", ["sanitizer_logs.py", str(tmp_path), "2"])
     assert script("sanitizer_logs").main() == code
     said = f"{len(logs)} logs of sanitizers, {sum(bad for _, bad in logs)} complaints"
     assert said in capsys.readouterr().out
@@ -113,7 +118,15 @@ def test_coverage_report(
 
 # --- what CI runs -----------------------------------------------------------------
 
-PARTS = ("test", "test-core", "test-dist", "check-asan", "check-tsan")
+PARTS = (
+    "test",
+    "docs",
+    "test-core",
+    "test-dist",
+    "coverage",
+    "check-asan",
+    "check-tsan",
+)
 CLANG = """#!/bin/sh
 case "$*" in *fuzzer*) exit {fuzzer};; esac
 exit {sanitizers}
@@ -129,22 +142,27 @@ class Machine:
         self.bin, self.calls, tree = path / "bin", path / "calls", path / "tree"
         (tree / ".ci").mkdir(parents=True)
         self.run_path = Path(shutil.copy(SCRIPTS / "run", tree / ".ci"))
+        shutil.copy(SCRIPTS / "steps", tree / ".ci")
         self.bin.mkdir()
         for name in ("bash", "sh", "dirname", "mktemp", "rm", "cat", "chmod"):
             found = shutil.which(name)
             assert found is not None
             (self.bin / name).symlink_to(found)
-        self.add("make", f'#!/bin/sh\necho "$*" >> {self.calls}\n')
+        self.add_make()
 
     def add(self, name: str, text: str = "#!/bin/sh\n") -> None:
         """Put a program on the machine."""
         (self.bin / name).write_text(text)
         (self.bin / name).chmod(0o755)
 
-    def run(self) -> tuple[int, list[str], str]:
+    def add_make(self, then: str = "") -> None:
+        """Put a make on it that writes down how it was called."""
+        self.add("make", f'#!/bin/sh\nshift\necho "$*" >> {self.calls}\n{then}\n')
+
+    def run(self, *options: str) -> tuple[int, list[str], str]:
         """Return the exit status, how make was called, and the report."""
         done = subprocess.run(
-            [self.run_path],
+            [self.run_path, *options],
             env={"PATH": str(self.bin)},
             capture_output=True,
             text=True,
@@ -176,7 +194,7 @@ def test_ci_on_a_bare_machine(root: bool, tmp_path: Path) -> None:
         machine.add("apt-get", "#!/bin/sh\necho no network >&2\nexit 100\n")
     status, calls, report = machine.run()
     assert status == 0
-    assert calls == [*PARTS[:3], *(f"{part} COMPILERS=gcc" for part in PARTS[3:])]
+    assert calls == [*PARTS[:5], *(f"{part} COMPILERS=gcc" for part in PARTS[5:])]
     for what in ("clang in check-asan", "make check-valgrind", "make fuzz"):
         assert f"LEFT OUT: {what}" in report
 
@@ -201,12 +219,22 @@ esac
 """,
     )
     status, calls, report = machine.run()
-    assert (status, len(calls)) == (0, 7)
+    assert (status, len(calls)) == (0, len(PARTS) + 2)
     assert "LEFT OUT" not in report
 
 
+def test_make_check_installs_nothing(tmp_path: Path) -> None:
+    """With --as-is root's machine stays as it is."""
+    machine = Machine(tmp_path)
+    machine.add("id", ROOT)
+    machine.add("apt-get", f"#!/bin/sh\necho apt-get >> {machine.calls}\n")
+    _, calls, report = machine.run("--as-is")
+    assert "apt-get" not in calls
+    assert "LEFT OUT: make fuzz" in report
+
+
 def test_ci_without_libfuzzer(tmp_path: Path) -> None:
-    """A clang that links sanitizers runs them, whatever else it has not."""
+    """A clang that links sanitizers runs them, also where it lacks other things."""
     machine = Machine(tmp_path)
     machine.add("id", NOBODY)
     machine.add("clang", CLANG.format(fuzzer=1, sanitizers=0))
@@ -223,11 +251,9 @@ def test_ci_fails_with_any_of_its_parts(part: str, tmp_path: Path) -> None:
     machine.add("clang")
     machine.add("valgrind")
     machine.add("id", NOBODY)
-    machine.add(
-        "make",
-        f'#!/bin/sh\necho "$*" >> {machine.calls}\n[ "$*" != "{part}" ] || exit 3\n',
-    )
+    machine.add_make(f'[ "$*" != "{part}" ] || exit 3')
     status, calls, report = machine.run()
     assert status == 3
     assert calls[-1] == part
-    assert report.rstrip().endswith(f"FAILED: make {part}")
+    assert report.splitlines()[-2] == f"FAILED: make {part}"
+    assert report.rstrip().endswith(" s in all")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import os
+import shutil
 import subprocess
 import sys
 from importlib import metadata
@@ -47,10 +49,10 @@ MEMBERS = {
 
 
 PACKAGES = {
-    "cache": "LruCache cached watch Watched",
+    "cache": "Cache cached watch Watched",
     "pressure": "Reclaimer Watermarks Memory MemoryLevel PressureSource PressureEvent"
     " SourceGone PsiTrigger SystemdPressure MemoryEvents UsageThreshold Polling auto"
-    " protect Verdict",
+    " protect ReclaimRecord",
 }
 
 
@@ -119,9 +121,35 @@ def test_c_files_are_shipped() -> None:
     there for type checkers."""
     include = Path(shrinker.get_include())
     assert (include / "linux" / "shrinker.h").is_file()
+    assert (include / "linux" / "sched" / "mm.h").is_file()
     assert (include / "shrinker" / "domain.h").is_file()
+    assert (include / "shrinker_test.h").is_file()
     assert Path(shrinker.get_library()).is_file()
     assert (Path(shrinker.__file__).parent / "py.typed").is_file()
+
+
+@pytest.mark.no_asan("the program is linked without it, and the library needs it")
+def test_pkg_config_finds_both(tmp_path: Path) -> None:
+    """shrinker.pc leads to headers and library: a C program is built with it alone."""
+    pkg_config, compiler = shutil.which("pkg-config"), shutil.which("cc")
+    if pkg_config is None or compiler is None:
+        pytest.skip("needs pkg-config and a C compiler")
+    program = tmp_path / "program.c"
+    program.write_text(
+        "#include <shrinker_test.h>\n"
+        "int main(void) { return shrinker_test_pressure(0) != 0; }\n"
+    )
+    environment = {**os.environ, "PKG_CONFIG_PATH": shrinker.get_pkgconfig()}
+    flags = subprocess.run(
+        [pkg_config, "--cflags", "--libs", "shrinker"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    built = tmp_path / "program"
+    subprocess.run([compiler, str(program), *flags, "-o", str(built)], check=True)
+    assert subprocess.run([built], check=False).returncode == 0
 
 
 @pytest.mark.untraced("a tracer imports what it wants")

@@ -1,4 +1,4 @@
-"""Caches that tests register."""
+"""What many tests share: caches to register, callbacks, threads."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from shrinker import (
     ShrinkerBuilder,
     ShrinkerFlags,
     ShrinkerRegistration,
+    native,
 )
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ NO_FLAGS = ShrinkerFlags(0)
 
 
 class Cache:
-    """Holds a number of objects; frees what it is asked for."""
+    """A cache of a number of objects; frees what it is asked for."""
 
     def __init__(self, objects: int) -> None:
         self.objects = objects
@@ -37,7 +38,7 @@ class Cache:
 
 
 class Scripted:
-    """Calls the functions that it is given; by default full and idle."""
+    """Calls the given functions; by default it counts 100 and frees none."""
 
     def __init__(
         self,
@@ -75,6 +76,20 @@ def raiser(error: BaseException) -> Callable[[ShrinkControl], Any]:
         raise error
 
     return callback
+
+
+def make_callbacks(objects: int) -> tuple[Any, Any, list[int]]:
+    """Return count and scan as C functions, and a list of what scans were asked for."""
+    asked: list[int] = []
+
+    def count(shrinker: Any, sc: Any) -> int:
+        return objects
+
+    def scan(shrinker: Any, sc: Any) -> int:
+        asked.append(sc.contents.nr_to_scan)
+        return int(sc.contents.nr_to_scan)
+
+    return native.Callback(count), native.Callback(scan), asked
 
 
 def run_threads(*targets: Callable[[], object]) -> list[BaseException]:

@@ -12,20 +12,18 @@ limit, where usage thresholds take the timer's place (needs root).
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
-import os
 import resource
 import subprocess
 import sys
 import time
-from pathlib import Path
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from harness import memory_cgroup
 
-CGROUPS = Path("/sys/fs/cgroup/memory")
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def cpu() -> float:
@@ -59,31 +57,10 @@ def measure(seconds: float, *, protected: bool, source: bool) -> dict[str, objec
     }
 
 
-@contextlib.contextmanager
-def group(limit: int | None) -> Iterator[Path | None]:
-    """Make a memory cgroup with a limit in MiB; None: stay where we are."""
-    if limit is None:
-        yield None
-        return
-    directory = CGROUPS / f"shrinker-idle-{os.getpid()}"
-    directory.mkdir()
-    try:
-        (directory / "memory.limit_in_bytes").write_text(str(limit << 20))
-        yield directory
-    finally:
-        directory.rmdir()
-
-
-def child(arguments: list[str], directory: Path | None) -> dict[str, object]:
+def child(arguments: list[str], enter: Callable[[], None] | None) -> dict[str, object]:
     """Measure in a process of its own, inside of the group."""
-
-    def enter() -> None:
-        if directory is not None:
-            (directory / "cgroup.procs").write_text(str(os.getpid()))
-
-    command = [sys.executable, __file__, "--child", *arguments]
     done = subprocess.run(  # noqa: S603 - ourselves
-        command,
+        [sys.executable, __file__, "--child", *arguments],
         check=True,
         capture_output=True,
         text=True,
@@ -108,9 +85,10 @@ def main() -> None:
         return
     arguments = ["--seconds", str(options.seconds)]
     arguments += ["--no-source"] if options.no_source else []
-    with group(options.limit) as directory:
-        alone = child(["no", *arguments], directory)
-        both = child(["yes", *arguments], directory)
+    limit = options.limit
+    with memory_cgroup(limit) if limit else nullcontext((None, None)) as (_, enter):
+        alone = child(["no", *arguments], enter)
+        both = child(["yes", *arguments], enter)
     percent = float(str(both["percent"])) - float(str(alone["percent"]))
     print(f"without: {alone['percent']:.4f} % of a core")
     print(f"with:    {both['percent']:.4f} % of a core, {both['looks']} looks of")

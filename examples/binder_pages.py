@@ -1,51 +1,51 @@
-"""Pages that stay until somebody needs the memory: what Rust Binder does.
+"""Pages that stay until the memory is needed: what Rust Binder does.
 
-Binder, Android's way for processes to call each other, gives each process a range
-of memory into which the messages to it are copied.  A message needs a few pages for
-a moment.  Freeing them afterwards and allocating others for the next message would
-be slow; keeping all of them would waste memory.  So it does neither: pages that are
-not in use *stay*, on a list, and a shrinker takes them from there when memory is
-short.  This is that, in Python, on a real mmap.
+Binder is Android's way for processes to call each other.  It gives each process a
+range of memory, into which it copies the messages to that process.  A message needs a
+few pages for a moment.  To free them after each message and allocate others for the
+next one would be slow; to keep all of them would waste memory.  So pages that are not
+in use *stay*, on a list, and a shrinker takes them from there when memory is short.
+This example does the same in Python, on a real mmap.
 
 A page is in one of three states:
 
 =========  ========  ===========  =================================================
 state      resident  on the list  what may happen to it
 =========  ========  ===========  =================================================
-IN_USE     yes       no           its owner reads and writes it; nobody takes it
-UNUSED     yes       yes          its owner uses it again, for free; or it is taken
+IN_USE     yes       no           its owner reads and writes it; it is never taken
+UNUSED     yes       yes          its owner uses it again at no cost, or it is taken
 ABSENT     no        no           using it costs a page fault, and it reads as zero
 =========  ========  ===========  =================================================
 
-and these are the four ways between them:
+There are four ways from one state to another:
 
-1. ``use_range``, ABSENT to IN_USE: the page is touched, so that the kernel puts a
-   page full of zeros there.
-2. ``stop_using_range``, IN_USE to UNUSED: the page goes to the tail of the list.
-   Nothing else happens: it stays resident, with what is in it.
-3. ``use_range``, UNUSED to IN_USE: the page comes off the list.  No page fault, no
-   zeroing: this is what the whole thing is for.
-4. The shrinker, UNUSED to ABSENT: when memory is short, a walk asks ``count_objects``
-   how long the list is, and ``scan_objects`` to look at the oldest pages on it.
-   Those it gives back to the kernel with ``madvise(MADV_DONTNEED)``.
+1. ``use_range``, ABSENT to IN_USE: writes to the page, so that the kernel provides a
+   page of zeros.
+2. ``stop_using_range``, IN_USE to UNUSED: puts the page at the tail of the list.  The
+   page stays resident, with its content.
+3. ``use_range``, UNUSED to IN_USE: takes the page off the list.  No page fault and no
+   zeroing: this is what all of it is for.
+4. The shrinker, UNUSED to ABSENT.  When memory is short, a walk calls
+   ``count_objects`` for the length of the list, and ``scan_objects`` to go through the
+   oldest pages on it.  Those are given back to the kernel with
+   ``madvise(MADV_DONTNEED)``.
 
-**Locks.**  A range has a lock, which guards the states of its pages.  ``use_range``
-and ``stop_using_range`` take it, and then touch the list: the range first, the list
-second.  The shrinker comes from the other side: it walks the list, finds a page, and
-only then knows the range: the list first, the range second.  In the kernel, where
-the list has a lock that the walk holds, two threads that come from both sides would
-wait for each other for ever.  Our ``ListLru`` holds none while Python runs.  But a
-walk starts wherever memory is needed, even in a thread that holds the range's lock
-at that moment (use_range faults pages in!), and that thread would wait for itself.
-So the shrinker never waits: it *tries* the lock, and where that is taken it says
-``SKIP``.  The page stays where it is on the list, and the next walk finds it again.
-(If all pages at the head of the list are skipped, that walk gets nowhere: each scan
-call begins at the head.  Locks here are held for moments, so that hardly matters.)
+**Locks.**  Each range has a lock for the states of its pages.  ``use_range`` and
+``stop_using_range`` take it first and use the list second.  The shrinker has the
+opposite order: it finds a page on the list first, and learns only from that which
+range to lock.  If both waited, two threads could wait for each other for ever.  (The
+kernel's list has a lock that the walk holds; our ``ListLru`` holds none while Python
+runs.  But a walk may start wherever memory is needed, also in a thread that holds the
+range's lock, since ``use_range`` causes page faults.  That thread would wait for
+itself.)  So the shrinker only *tries* the range's lock, and returns ``SKIP`` where it
+is taken.  The page keeps its place on the list, and the next walk finds it again.
+(Each scan begins at the head of the list.  So a walk frees nothing if all pages there
+are skipped; but these locks are held only for moments.)
 
-**A stay.**  Between the moment at which a walk finds a page and the moment at which
-it has the lock, the page may have been used, and be back on the list, as a new entry.
-What is on the list is therefore an object for each *stay* of a page there, and the
-range knows the present one: if that is not what the walk has found, it is too late.
+**Stays.**  A walk finds a page, and gets the range's lock a moment later.  By then the
+page may have been used, and may even be back on the list.  So an entry of the list is
+an object for one *stay* of a page there, and the range knows the current stay of each
+page.  An entry that is not the current stay is too old, and is skipped.
 
 Run it: ``python examples/binder_pages.py``.
 """
@@ -77,10 +77,11 @@ if TYPE_CHECKING:
     from shrinker import ShrinkControl
 
 PAGE = mmap.PAGESIZE
+"""Bytes of a page."""
 
 
 class PageState(enum.Enum):
-    """What the table at the top of this file says."""
+    """The states of the table at the top of this file."""
 
     IN_USE = "in use"
     UNUSED = "unused"
@@ -89,37 +90,37 @@ class PageState(enum.Enum):
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class Stay:
-    """One stay of a page on the list, from when it went out of use."""
+    """One stay of a page on the list, since it went out of use."""
 
     pages: PageRange
     index: int
 
 
 class PageShrinker:
-    """The list of unused pages of all ranges, and the shrinker that shortens it."""
+    """The list of the unused pages of all ranges, and its shrinker."""
 
     def __init__(self, domain: Domain) -> None:
         self.lru = ListLru(domain=domain)
         self.skipped = 0
-        """How often a page was left alone because its range's lock was taken."""
+        """How often a page was skipped because its range's lock was taken."""
         self._registration = ShrinkerBuilder("binder", domain=domain).register(self)
 
     def count_objects(self, sc: ShrinkControl) -> CountObjects | int:
-        """Say how many pages could be given back."""
+        """Return how many pages could be given back."""
         return self.lru.shrink_count(sc) or CountObjects.EMPTY
 
     def scan_objects(self, sc: ShrinkControl) -> int:
-        """Look at the ``sc.nr_to_scan`` oldest pages, and return how many went."""
+        """Give back up to ``sc.nr_to_scan`` of the oldest pages; return how many."""
         return self.lru.shrink_walk(sc, self._isolate)
 
     def _isolate(self, stay: Stay) -> LruStatus:
         pages = stay.pages
-        # The other order: never wait here.
+        # The list came first here, so do not wait for the lock.
         if not pages.lock.acquire(blocking=False):
             self.skipped += 1
             return LruStatus.SKIP
         try:
-            # Used since the walk has found it; it is off the list already.
+            # Not given back: it was used meanwhile, and is off the list already.
             if not pages._give_back(stay):
                 return LruStatus.SKIP
         finally:
@@ -127,45 +128,45 @@ class PageShrinker:
         return LruStatus.REMOVED
 
     def close(self) -> None:
-        """Unregister, waiting for running callbacks.  Ranges are closed before."""
+        """Unregister, after running callbacks.  Close all ranges before."""
         self._registration.close()
         self.lru.close()
 
 
 class PageRange:
-    """``nr_pages`` pages of memory, each of which is in use or not.
+    """``nr_pages`` pages of memory, each of them in use or not.
 
-    Only pages in use may be read and written: others become zeros at any moment.
+    Only pages in use may be read and written; others may become zeros at any moment.
     Any thread may call any method.
     """
 
-    # Invariants, under `lock`: a page is in `_in_use`, or it is a key of `_unused`, or
-    # it is absent.  What is in `_unused` is on the lru.  (Not the other way round: what
-    # was given back leaves the lru a moment later, when the walk hears of it.)
+    # Invariants, under `lock`: a page is in `_in_use`, a key of `_unused`, or absent.
+    # What is in `_unused` is on the lru.  (A page that was given back leaves the lru a
+    # moment later, when `_isolate` has returned.)
     def __init__(self, shrinker: PageShrinker, nr_pages: int) -> None:
         self.nr_pages = nr_pages
         self.lock = threading.Lock()
         self.memory = mmap.mmap(
             -1, nr_pages * PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
         )
-        # Or the kernel may put 512 pages there where one was touched.
+        # Otherwise one write may make 512 pages resident at once.
         if hasattr(mmap, "MADV_NOHUGEPAGE"):
             self.memory.madvise(mmap.MADV_NOHUGEPAGE)
         self._lru = shrinker.lru
         self._in_use: set[int] = set()
         self._unused: dict[int, Stay] = {}
         self.faulted_in = 0
-        """How often an absent page was used (1.)."""
+        """How often an absent page was used: way 1."""
         self.used_again = 0
-        """How often an unused page was used (3.)."""
+        """How often an unused page was used: way 3."""
         self.given_back = 0
-        """How often the shrinker has taken a page (4.)."""
+        """How often the shrinker has taken a page: way 4."""
 
     def use_range(self, start: int, stop: int) -> None:
         """Take the pages from ``start`` up to ``stop`` into use.
 
-        A page holds what was there when it went out of use, or zeros.  Raises
-        ``ValueError``, and nothing has changed, where one is in use already.
+        A page has its old content, or zeros if it was given back.  Raises
+        ``ValueError``, and changes nothing, if one of them is in use already.
         """
         with self.lock:
             wanted = self._check(start, stop, in_use=False)
@@ -175,16 +176,16 @@ class PageRange:
                     self._lru.remove(stay)
                     self.used_again += 1
                 else:
-                    # Writing makes it ours; reading would show a page of zeros
-                    # that all processes share.
+                    # Write: a read would only map the page of zeros that all
+                    # processes share.
                     self.memory[index * PAGE] = 0
                     self.faulted_in += 1
                 self._in_use.add(index)
 
     def stop_using_range(self, start: int, stop: int) -> None:
-        """Leave the pages from ``start`` up to ``stop`` to whoever needs memory.
+        """Leave the pages from ``start`` up to ``stop`` to the shrinker.
 
-        Raises ``ValueError``, and nothing has changed, where one is not in use.
+        Raises ``ValueError``, and changes nothing, if one of them is not in use.
         """
         with self.lock:
             stays = [
@@ -206,7 +207,7 @@ class PageRange:
         self.memory[index * PAGE : index * PAGE + len(content)] = content
 
     def _give_back(self, stay: Stay) -> bool:
-        """Give a page back to the kernel, unless it was used; called under ``lock``."""
+        """Give a page back, if ``stay`` is current.  Call it under ``lock``."""
         if self._unused.get(stay.index) is not stay:
             return False
         self.memory.madvise(mmap.MADV_DONTNEED, stay.index * PAGE, PAGE)
@@ -243,14 +244,14 @@ class PageRange:
         return range(start, stop)
 
 
-# --- the kernel's own word ------------------------------------------------------
+# --- what the kernel reports ----------------------------------------------------
 
 
 def resident(pages: PageRange) -> list[bool]:
-    """Ask the kernel which pages of a range are in memory (``mincore``)."""
+    """Return for each page whether it is in memory, by ``mincore``."""
     libc = ctypes.CDLL(None, use_errno=True)
     vector = (ctypes.c_ubyte * pages.nr_pages)()
-    # The mmap is not closed while somebody looks at it; we have had a look.
+    # While this view exists, the mmap cannot be closed.
     view = ctypes.c_char.from_buffer(pages.memory)
     try:
         address = ctypes.c_void_p(ctypes.addressof(view))
@@ -263,19 +264,19 @@ def resident(pages: PageRange) -> list[bool]:
     return [bool(page & 1) for page in vector]
 
 
-# --- the story --------------------------------------------------------------------
+# --- the demonstration --------------------------------------------------------------
 
 NR_RANGES = 3
 NR_PAGES = 2048
 
 
 def stamp(owner: int, index: int) -> bytes:
-    """Return what the owner of a page has written there."""
+    """Return what the owner of a page writes there."""
     return f"page {index} of range {owner}".encode().ljust(PAGE, b".")
 
 
 def show(step: str, ranges: list[PageRange], shrinker: PageShrinker) -> None:
-    """Print a line: resident pages by the kernel, pages in use, pages on the list."""
+    """Print how many pages are resident (by the kernel), in use, and on the list."""
     numbers = (
         sum(sum(resident(pages)) for pages in ranges),
         sum(pages.nr_in_use for pages in ranges),
@@ -284,15 +285,17 @@ def show(step: str, ranges: list[PageRange], shrinker: PageShrinker) -> None:
     print(f"{step:<46}" + "".join(f"{number:>10,}" for number in numbers))
 
 
-def check(what: str, *, true: bool) -> None:
-    """Say what is true, or end the program where it is not."""
-    if not true:
-        sys.exit(f"NOT TRUE: {what}")
-    print(f"true: {what}")
+def check(what: str, *, passed: bool) -> None:
+    """Print that the check passed, or end the program if it did not."""
+    if not passed:
+        sys.exit(f"FAILED: {what}")
+    print(f"ok: {what}")
 
 
-def story(ranges: list[PageRange], shrinker: PageShrinker, domain: Domain) -> None:
-    """Go through all states and ways, and check what is in the pages."""
+def step_through(
+    ranges: list[PageRange], shrinker: PageShrinker, domain: Domain
+) -> None:
+    """Go through all states one after the other, and check the pages' contents."""
     half, messages = NR_PAGES // 2, NR_PAGES // 16
     kept, taken = range(half + messages), range(half + messages, NR_PAGES)
     print(f"{'':46}{'resident':>10}{'in use':>10}{'on list':>10}")
@@ -302,7 +305,7 @@ def story(ranges: list[PageRange], shrinker: PageShrinker, domain: Domain) -> No
         pages.use_range(0, NR_PAGES)
         for index in range(NR_PAGES):
             pages.write(index, stamp(owner, index))
-    show("use_range: all pages, and written", ranges, shrinker)
+    show("use_range: all pages; then written to", ranges, shrinker)
 
     for pages in ranges:
         pages.stop_using_range(half, NR_PAGES)
@@ -311,9 +314,9 @@ def story(ranges: list[PageRange], shrinker: PageShrinker, domain: Domain) -> No
     for pages in ranges:
         pages.use_range(half, half + messages)
     again = sum(pages.used_again for pages in ranges)
-    show(f"use_range: {again} of those; no page fault", ranges, shrinker)
+    show(f"use_range: {again} of those, without a page fault", ranges, shrinker)
 
-    print("memory is short, more and more urgently:")
+    print("shrink_slab, with rising urgency:")
     for priority in range(DEF_PRIORITY, -1, -1):
         freed = domain.shrink_slab(priority=priority)
         show(f"  priority {priority:>2}: {freed:>5,} given back", ranges, shrinker)
@@ -322,42 +325,42 @@ def story(ranges: list[PageRange], shrinker: PageShrinker, domain: Domain) -> No
         for owner, pages in enumerate(ranges)
         for index in kept
     )
-    check("pages in use hold what was written", true=held)
+    check("pages in use hold what was written", passed=held)
 
     gone = [(p, i) for p in ranges for i in taken if p.state(i) is PageState.ABSENT]
     for pages in ranges:
         pages.use_range(taken.start, taken.stop)
     zeros = all(pages.read(index, PAGE) == bytes(PAGE) for pages, index in gone)
-    check(f"the {len(gone):,} pages given back read as zero", true=zeros)
-    show("use_range: those, by page faults", ranges, shrinker)
+    check(f"the {len(gone):,} pages given back read as zero", passed=zeros)
+    show("use_range: those, with page faults", ranges, shrinker)
 
     for pages in ranges:
         pages.stop_using_range(0, NR_PAGES)
     show("stop_using_range: all pages", ranges, shrinker)
     held_range = ranges[-1]
     with held_range.lock:
-        print("somebody holds the lock of the last range while memory is short:")
+        print("shrink_slab while the lock of the last range is held:")
         freed = domain.shrink_slab(priority=0)
     show(f"  priority  0: {freed:>5,} given back", ranges, shrinker)
     check(
-        f"its {NR_PAGES:,} pages were left alone, and nobody waited",
-        true=shrinker.skipped > 0 and sum(resident(held_range)) == NR_PAGES,
+        f"its {NR_PAGES:,} pages were skipped, without waiting",
+        passed=shrinker.skipped > 0 and sum(resident(held_range)) == NR_PAGES,
     )
     freed = domain.shrink_slab(priority=0)
     show(f"  priority  0: {freed:>5,} given back", ranges, shrinker)
 
 
 def use_pages(
-    ranges: list[PageRange], share: range, seed: int, enough: threading.Event
+    ranges: list[PageRange], share: range, seed: int, stop: threading.Event
 ) -> int:
-    """Use pages of ``share`` in all ranges, again and again, until it is enough.
+    """Put messages into pages of ``share`` in all ranges, until ``stop`` is set.
 
-    Returns how often; raises ``RuntimeError`` where a page does not hold what it
-    should.
+    Returns the number of messages.  Raises ``RuntimeError`` if a page has a wrong
+    content.
     """
     rng = random.Random(seed)  # noqa: S311 - no secret
-    times = 0
-    while not enough.is_set():
+    messages = 0
+    while not stop.is_set():
         owner = rng.randrange(len(ranges))
         pages = ranges[owner]
         start = rng.randrange(share.start, share.stop - 7)
@@ -367,72 +370,74 @@ def use_pages(
             content = stamp(owner, index)
             found = pages.read(index, PAGE)
             if found not in (content, bytes(PAGE)):
-                raise RuntimeError(f"page {index} of range {owner} is not its own")
+                raise RuntimeError(
+                    f"page {index} of range {owner} has another's content"
+                )
             pages.write(index, content)
         for index in message:
             if pages.read(index, PAGE) != stamp(owner, index):
-                raise RuntimeError(f"page {index} of range {owner} was taken in use")
+                raise RuntimeError(
+                    f"page {index} of range {owner} was taken while in use"
+                )
         pages.stop_using_range(message.start, message.stop)
-        times += 1
-    return times
+        messages += 1
+    return messages
 
 
-def reclaim(domain: Domain, seed: int, enough: threading.Event) -> int:
-    """Be short of memory, until it is enough; return how many pages came of it."""
+def reclaim(domain: Domain, seed: int, stop: threading.Event) -> int:
+    """Walk at random priorities until ``stop`` is set; return the pages freed."""
     rng = random.Random(seed)  # noqa: S311 - no secret
     freed = 0
-    while not enough.is_set():
+    while not stop.is_set():
         freed += domain.shrink_slab(priority=rng.randrange(DEF_PRIORITY + 1))
         time.sleep(0.001)
     return freed
 
 
-def together(
+def use_and_reclaim(
     ranges: list[PageRange], domain: Domain, seconds: float, nr_users: int = 4
 ) -> tuple[int, int]:
-    """Let threads use pages, while two others are short of memory.
+    """Use pages in ``nr_users`` threads while two others reclaim.
 
-    Returns how many messages there were, and how many pages were given back.
+    Returns the number of messages, and of pages given back.
     """
-    enough = threading.Event()
+    stop = threading.Event()
     each = NR_PAGES // nr_users
     with ThreadPoolExecutor(nr_users + 2) as threads:
         users = [
-            threads.submit(
-                use_pages, ranges, range(i * each, (i + 1) * each), i, enough
-            )
+            threads.submit(use_pages, ranges, range(i * each, (i + 1) * each), i, stop)
             for i in range(nr_users)
         ]
-        reclaimers = [threads.submit(reclaim, domain, i, enough) for i in range(2)]
+        reclaimers = [threads.submit(reclaim, domain, i, stop) for i in range(2)]
         wait([*users, *reclaimers], seconds, FIRST_EXCEPTION)
-        enough.set()
+        stop.set()
     messages = sum(user.result() for user in users)
     return messages, sum(reclaimer.result() for reclaimer in reclaimers)
 
 
-def busy(ranges: list[PageRange], shrinker: PageShrinker, domain: Domain) -> None:
-    """Do everything at once for a second, and see that no page was lost."""
+def stress(ranges: list[PageRange], shrinker: PageShrinker, domain: Domain) -> None:
+    """Use and reclaim at once for a second, and check that no page was lost."""
     before = sum(pages.given_back for pages in ranges)
-    messages, freed = together(ranges, domain, 1.0)
-    show("four threads use pages, two reclaim: afterwards", ranges, shrinker)
+    messages, freed = use_and_reclaim(ranges, domain, 1.0)
+    show("after 1 s: 4 threads use pages, 2 reclaim", ranges, shrinker)
     given_back = sum(pages.given_back for pages in ranges) - before
     check(
-        f"{messages:,} messages; {freed:,} pages given back, each once",
-        true=freed == given_back,
+        f"{messages:,} messages; {freed:,} pages given back, each counted once",
+        passed=freed == given_back,
     )
     check(
         "what is resident is on the list",
-        true=sum(sum(resident(pages)) for pages in ranges) == len(shrinker.lru),
+        passed=sum(sum(resident(pages)) for pages in ranges) == len(shrinker.lru),
     )
 
 
 def main() -> None:
-    """Tell the story."""
+    """Run both parts."""
     with Domain() as domain:
         shrinker = PageShrinker(domain)
         ranges = [PageRange(shrinker, NR_PAGES) for _ in range(NR_RANGES)]
-        story(ranges, shrinker, domain)
-        busy(ranges, shrinker, domain)
+        step_through(ranges, shrinker, domain)
+        stress(ranges, shrinker, domain)
         for pages in ranges:
             pages.close()
         shrinker.close()

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * A cache of buffers with a shrinker, written as one would write it for the
- * kernel: nothing here is peculiar to this library.
+ * A cache of buffers with a shrinker, written as for the kernel: nothing in this file
+ * is specific to the library.
  */
 #include <pthread.h>
 #include <stdlib.h>
@@ -42,7 +42,7 @@ static unsigned long demo_scan(struct shrinker *shrink,
 	unsigned long *nr_calls = shrink->private_data;
 	unsigned long freed = 0;
 
-	/* Whoever holds the lock may be what asks for memory. */
+	/* The thread that holds the lock may be the one that needs memory. */
 	if (pthread_mutex_trylock(&demo.lock))
 		return SHRINK_STOP;
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-/* The demo cache, to its user. */
+/* The functions of the demo cache. */
 #ifndef KERNEL_STYLE_H
 #define KERNEL_STYLE_H
 
-/* Registers the shrinker; its scan calls are counted. 0, or -1: no memory. */
+/* Registers the shrinker, which counts its scan calls.  Returns 0; -1: no memory. */
 int demo_init(unsigned long *nr_scan_calls);
 
-/* Puts @nr buffers in.  0, or -1: no memory for all of them. */
+/* Puts in @nr buffers.  Returns 0; -1: no memory for all of them. */
 int demo_fill(unsigned long nr);
 
 unsigned long demo_nr_buffers(void);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Puts memory pressure on the demo cache, prints what it gave back, and checks
- * that it is what the formula says; ends with 1 where it is not.
+ * Shrinks the demo cache, prints how many buffers it freed, and compares that with the
+ * formula.  Exits with status 1 where they differ.
  */
 #include <stdio.h>
 
@@ -13,8 +13,8 @@ static unsigned long nr_scan_calls;
 static int wrong;
 
 /*
- * What shrink_slab() does next to a cache of @nr buffers, with @deferred work
- * left by the time before: seeks 2 and batch 64, as demo_init() set them.
+ * Number of buffers that shrink_slab() should free of @nr, with *@deferred objects left
+ * by earlier calls, which it updates.  Seeks 2 and batch 64, as in demo_init().
  */
 static unsigned long formula(unsigned long nr, int priority,
 			     unsigned long *deferred)
@@ -27,7 +27,7 @@ static unsigned long formula(unsigned long nr, int priority,
 		return 0;
 	if (total > 2 * nr)
 		total = 2 * nr;
-	/* Full batches; less only where that is the whole cache. */
+	/* Full batches, or less where that is the whole cache. */
 	while (total >= 64 || total >= nr) {
 		unsigned long batch = total < 64 ? total : 64;
 
@@ -58,7 +58,7 @@ int main(void)
 	int priority;
 
 	if (demo_init(&nr_scan_calls) || demo_fill(10000)) {
-		fprintf(stderr, "no memory\n");
+		fprintf(stderr, "out of memory\n");
 		return 1;
 	}
 
@@ -76,7 +76,7 @@ int main(void)
 	}
 
 	if (demo_fill(1000)) {
-		fprintf(stderr, "no memory\n");
+		fprintf(stderr, "out of memory\n");
 		return 1;
 	}
 	before = demo_nr_buffers();
@@ -85,7 +85,7 @@ int main(void)
 
 	demo_exit();
 	if (demo_fill(10)) {
-		fprintf(stderr, "no memory\n");
+		fprintf(stderr, "out of memory\n");
 		return 1;
 	}
 	before = demo_nr_buffers();

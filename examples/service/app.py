@@ -1,12 +1,11 @@
-"""A web service with two caches, which give memory back.
+"""A web service with two caches that give memory back.
 
-``profiles`` has many small objects: users, a few hundred bytes each, from a database
-that answers after a moment.  ``images`` has few large ones: rendered images of half a
-megabyte to four, of which one tile is shown at a time.  Neither has a size: they keep
-what there is room for, because of ``with shrinker.protect():`` in ``lifespan``.
+``profiles`` has many small entries: user profiles of a few hundred bytes, from a
+database that answers in 5 ms.  ``images`` has few large ones: rendered images of half a
+megabyte to four, of which one tile is sent at a time.  Neither has a ``maxsize``.  They
+keep what there is memory for, because of ``with shrinker.protect():`` in ``lifespan``.
 
-With ``PROTECT=0`` in the environment the caches are the same, but nobody takes from
-them.
+With ``PROTECT=0`` in the environment the caches are the same, but nothing reclaims.
 """
 
 from __future__ import annotations
@@ -27,35 +26,39 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 import shrinker
-from shrinker.cache import LruCache
+from shrinker.cache import Cache
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from starlette.requests import Request
 
-TILE = 16 * 1024
+TILE_BYTES = 16 * 1024
+DATABASE_SECONDS = 0.005
+RENDER_SECONDS = 0.04
 
 
 def weigh(_: int, profile: dict[str, str]) -> int:
-    """Return about how many bytes a profile takes."""
-    return 400 + len(profile["about"])  # The dictionary, and what is short in it.
+    """Return the approximate size of a profile in bytes."""
+    return 400 + len(profile["about"])  # 400 for the dict and its short strings.
 
 
-profiles: LruCache[int, dict[str, str]] = LruCache(
-    name="profiles", weigher=weigh, rebuild_seconds=0.005
+profiles: Cache[int, dict[str, str]] = Cache(
+    name="profiles", weigher=weigh, rebuild_seconds=DATABASE_SECONDS
 )
-images: LruCache[int, bytes] = LruCache(
-    name="images", weigher=lambda _, image: len(image), rebuild_seconds=0.04
+images: Cache[int, bytes] = Cache(
+    name="images",
+    weigher=lambda _, image: len(image),
+    rebuild_seconds=RENDER_SECONDS,
 )
 
-drawing = threading.Semaphore(4)
-"""An image at a time for each processor that we would have."""
+rendering = threading.Semaphore(4)
+"""Limits how many images are rendered at once, as the number of processors would."""
 
 
 @contextlib.asynccontextmanager
 async def lifespan(app: Starlette) -> AsyncIterator[None]:
-    """Protect the service as long as it runs."""
+    """Protect the service while it runs."""
     if os.environ.get("PROTECT") == "0":
         yield
         return
@@ -64,7 +67,7 @@ async def lifespan(app: Starlette) -> AsyncIterator[None]:
 
 
 async def people(request: Request) -> Response:
-    """Show who wrote what is on a page."""
+    """Send the names of some users."""
     users = [int(user) for user in request.path_params["users"].split(",")]
     found = {user: profiles.get(user) for user in users}
     missing = [user for user, profile in found.items() if profile is None]
@@ -77,20 +80,20 @@ async def people(request: Request) -> Response:
 
 
 def tile(request: Request) -> Response:
-    """Show a part of an image; in a thread, as functions that are not async are."""
+    """Send a part of an image.  Not async, so Starlette calls it in a thread."""
     number = request.path_params["image"]
     image = images.get(number)
     hit = image is not None
     if image is None:
         image = images[number] = render(number)
-    start = request.path_params["tile"] * TILE
-    body = image[start : start + TILE]
+    start = request.path_params["tile"] * TILE_BYTES
+    body = image[start : start + TILE_BYTES]
     return Response(body, headers={"x-hits": f"{hit:d}/1"}, media_type="image/x-tile")
 
 
 async def select_profiles(users: list[int]) -> dict[int, dict[str, str]]:
-    """Stand in for a database."""
-    await asyncio.sleep(0.005)
+    """Stand in for a database query."""
+    await asyncio.sleep(DATABASE_SECONDS)
     return {
         user: {
             "name": f"User {user}",
@@ -102,15 +105,15 @@ async def select_profiles(users: list[int]) -> dict[int, dict[str, str]]:
 
 
 def render(number: int) -> bytes:
-    """Stand in for something that draws."""
+    """Stand in for a renderer."""
     noise = random.Random(number)  # noqa: S311 - the same image each time
-    with drawing:
-        time.sleep(0.04)
+    with rendering:
+        time.sleep(RENDER_SECONDS)
         return noise.randbytes(4096) * int(128 * 8 ** noise.random())
 
 
 async def statistics(request: Request) -> Response:
-    """Say what the reclaimer did."""
+    """Send what the reclaimer did."""
     reclaimer = getattr(request.app.state, "reclaimer", None)
     if reclaimer is None:
         return JSONResponse(None)
@@ -137,5 +140,5 @@ if __name__ == "__main__":
         uds=sys.argv[1],
         access_log=False,
         log_level="warning",
-        timeout_keep_alive=60,  # Longer than clients keep connections that are idle.
+        timeout_keep_alive=60,  # Seconds; longer than clients keep idle connections.
     )

@@ -1,8 +1,7 @@
-"""A memory cgroup with a limit, made for a while: v1 or v2, whichever is there.
+"""A temporary memory cgroup with a limit, of version 1 or 2, as the machine has it.
 
-Nothing outside of the group made here may meet the OOM killer, and nothing of it
-may stay behind: both ``memory_controller()`` and ``Cgroup`` are context managers, and
-leave the machine as they found it.
+``memory_controller()`` and ``Cgroup`` are context managers that leave the machine as
+they found it.  Only processes in the group are subject to its limit and OOM killer.
 """
 
 from __future__ import annotations
@@ -24,26 +23,30 @@ if TYPE_CHECKING:
 __all__ = ["Cgroup", "CgroupError", "Controller", "memory_controller"]
 
 
+REMOVE_ATTEMPTS = 500
+REMOVE_PAUSE_SECONDS = 0.01
+
+
 class CgroupError(Exception):
-    """Memory cgroups cannot be made here; the message says why."""
+    """Memory cgroups cannot be made; the message says why."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Controller:
-    """Where memory cgroups are made, and what their files are called."""
+    """Where memory cgroups are made, and the names of their files."""
 
     path: Path
-    """The directory in which a directory becomes a cgroup."""
+    """The cgroup under which new ones are made."""
     version: int
     """1 or 2."""
     limit: str
     usage: str
     inactive_file: str
-    """The line of ``memory.stat`` with the file cache that nobody misses."""
+    """The line of ``memory.stat`` with the inactive file cache."""
     oom_kills: str
     """The file that counts OOM kills, in a line ``oom_kill``."""
     no_swap: tuple[str, str | None]
-    """The file that takes swap away, and its content; None is the limit."""
+    """The file that turns swap off, and its content; None means the limit."""
 
 
 def _version_1(path: Path) -> Controller:
@@ -72,21 +75,21 @@ def _version_2(path: Path) -> Controller:
 
 @contextlib.contextmanager
 def memory_controller() -> Iterator[Controller]:
-    """Find the memory controller; mount it for the time being where it is not.
+    """Find the memory controller; where it is not mounted, mount it temporarily.
 
-    Raises ``CgroupError`` where there is none, or we may not use it.
+    Raises ``CgroupError`` where there is none, and where it cannot be used.
     """
     if os.geteuid() != 0:
         raise CgroupError("only root can make memory cgroups")
     if path := _mounted("cgroup", "memory"):
         yield _version_1(path)
     elif (path := _mounted("cgroup2")) and _has_memory(path):
-        with _handed_down(path):
+        with _enabled_below(path):
             yield _version_2(path)
-    elif _number_of_hierarchy("memory") is None:
+    elif _hierarchy_number("memory") is None:
         raise CgroupError("this kernel has no memory controller")
     else:
-        with _mounted_for_now() as path:
+        with _mounted_temporarily() as path:
             yield _version_1(path)
 
 
@@ -96,7 +99,7 @@ def _mounted(kind: str, option: str = "") -> Path | None:
         about_the_mount, _, about_the_system = line.partition(" - ")
         found_kind, _, options = about_the_system.split(" ", 2)
         if found_kind == kind and (not option or option in options.split(",")):
-            # A blank in a path is written \040.
+            # A space in a path is written as \040.
             escaped = about_the_mount.split(" ")[4]
             octal = re.compile(r"\\(\d{3})")
             return Path(octal.sub(lambda code: chr(int(code[1], 8)), escaped))
@@ -107,7 +110,7 @@ def _has_memory(path: Path) -> bool:
     return "memory" in (path / "cgroup.controllers").read_text().split()
 
 
-def _number_of_hierarchy(controller: str) -> int | None:
+def _hierarchy_number(controller: str) -> int | None:
     for line in Path("/proc/cgroups").read_text().splitlines():
         name, number, _, enabled = line.split()
         if name == controller and enabled == "1":
@@ -116,8 +119,8 @@ def _number_of_hierarchy(controller: str) -> int | None:
 
 
 @contextlib.contextmanager
-def _handed_down(path: Path) -> Iterator[None]:
-    """Let the groups in ``path`` have the memory controller, in cgroup v2."""
+def _enabled_below(path: Path) -> Iterator[None]:
+    """Enable the memory controller for the groups in ``path``, in cgroup v2."""
     control = path / "cgroup.subtree_control"
     if "memory" in control.read_text().split():
         yield
@@ -125,8 +128,10 @@ def _handed_down(path: Path) -> Iterator[None]:
     try:
         control.write_text("+memory")
     except OSError as error:
-        # A group with processes in it cannot hand controllers down (EBUSY).
-        raise CgroupError(f"{path} does not hand memory down: {error}") from error
+        # EBUSY: a group that has processes cannot enable controllers for others.
+        raise CgroupError(
+            f"the memory controller cannot be enabled below {path}: {error}"
+        ) from error
     try:
         yield
     finally:
@@ -134,10 +139,9 @@ def _handed_down(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _mounted_for_now() -> Iterator[Path]:
+def _mounted_temporarily() -> Iterator[Path]:
     """Mount the v1 controller in a temporary directory."""
-    # Not TemporaryDirectory, which at the end would empty what is mounted there, if
-    # that cannot be unmounted.
+    # Not TemporaryDirectory: if unmounting failed, it would delete what is mounted.
     directory = tempfile.mkdtemp(prefix="memory-cgroups-")
     try:
         mount = ["mount", "-t", "cgroup", "-o", "memory", "memory", directory]
@@ -157,9 +161,9 @@ def _mounted_for_now() -> Iterator[Path]:
 
 
 class Cgroup:
-    """A memory cgroup: a context manager, which kills what is left in it at the end.
+    """A memory cgroup.  A context manager, which kills its processes at the end.
 
-    Raises ``CgroupError`` where it cannot be made or limited.
+    Raises ``CgroupError`` where the group or its limit cannot be made.
     """
 
     def __init__(self, controller: Controller, name: str, limit: int) -> None:
@@ -171,14 +175,14 @@ class Cgroup:
         try:
             self.path.mkdir()
         except OSError as error:
-            raise CgroupError(f"no cgroup can be made: {error}") from error
+            raise CgroupError(f"the cgroup cannot be made: {error}") from error
         try:
             (self.path / self.controller.limit).write_text(str(self.limit))
-            self._take_swap_away()
+            self._turn_swap_off()
         except BaseException as error:
             self.remove()
             if isinstance(error, OSError):
-                raise CgroupError(f"the cgroup takes no limit: {error}") from error
+                raise CgroupError(f"the limit cannot be set: {error}") from error
             raise
         return self
 
@@ -186,25 +190,25 @@ class Cgroup:
         self.remove()
 
     def entered(self, command: Sequence[str]) -> list[str]:
-        """Return what runs ``command`` in here, from its first page on."""
+        """Return a command that runs ``command`` in the group from its start."""
         enter = 'echo $$ > "$0" && exec "$@"'
         return ["sh", "-c", enter, str(self.path / "cgroup.procs"), *command]
 
     def memory(self) -> int:
-        """Return the bytes in use, without the file cache that nobody misses.
+        """Return the bytes in use, without the inactive file cache.
 
-        That is what counts: before the OOM killer comes, the kernel drops the rest.
+        The kernel drops that cache before it calls the OOM killer.
         """
         usage = int((self.path / self.controller.usage).read_text())
         return usage - self._line("memory.stat", self.controller.inactive_file)
 
     def oom_kills(self) -> int:
-        """Return how often the OOM killer has been here."""
+        """Return how many processes of the group the OOM killer has killed."""
         return self._line(self.controller.oom_kills, "oom_kill")
 
     def remove(self) -> None:
-        """Kill what is left in the group, and remove it."""
-        for _ in range(500):
+        """Kill the processes of the group, and remove it."""
+        for _ in range(REMOVE_ATTEMPTS):
             with contextlib.suppress(FileNotFoundError):
                 processes = (self.path / "cgroup.procs").read_text().split()
                 for process in processes:
@@ -215,13 +219,14 @@ class Cgroup:
             except FileNotFoundError:
                 return
             except OSError:
-                time.sleep(0.01)  # The dead leave a moment later.
+                # Killed processes leave the group a moment later.
+                time.sleep(REMOVE_PAUSE_SECONDS)
             else:
                 return
         raise CgroupError(f"{self.path} cannot be removed")
 
-    def _take_swap_away(self) -> None:
-        """Where there is swap, a group would go there before it is killed."""
+    def _turn_swap_off(self) -> None:
+        """With swap, the group would be swapped out before it is killed."""
         name, content = self.controller.no_swap
         if (self.path / name).exists():
             (self.path / name).write_text(content or str(self.limit))

@@ -1,13 +1,12 @@
-"""A load: the same requests, at the same times, for whoever serves them.
+"""A load: the same requests at the same times in each run.
 
-Requests come at a fixed rate, whether the service keeps up or not, and a latency
-counts from the moment at which a request was due: who is made to wait behind a slow
-one has waited.  What is asked for follows Zipf's law: the number of users who ask for
-the n-th most popular key goes as 1/n.  In the second half a crawler comes by for a
-while, and asks for everything alike.
+Requests are sent at a fixed rate, whether the service keeps up or not.  A latency
+counts from the time at which a request was due, so waiting behind a slow request
+counts.  Keys follow Zipf's law: the n-th most popular key is asked for in proportion to
+1/n.  In the second half a crawler comes for a while, and asks for all images alike.
 
-It runs in a process of its own, outside of the service's cgroup, and prints what it
-saw as JSON.  A service that is gone has not served what would still have come.
+The load runs in its own process, outside of the service's cgroup, and prints its
+results as JSON.  Requests that are due after the service has gone count as failed.
 """
 
 from __future__ import annotations
@@ -28,51 +27,57 @@ if TYPE_CHECKING:
 
 USERS = 1_000_000
 IMAGES = 400
-USERS_ON_A_PAGE = 100
+USERS_PER_REQUEST = 100
+TILES_PER_IMAGE = 16
 
 CRAWLER = (0.55, 0.70)
-"""When the crawler comes and goes, as shares of the load."""
+"""Start and end of the crawler's visit, as parts of the load."""
+
+CRAWLER_IMAGES, USUAL_IMAGES = 0.4, 0.15
+"""Part of the requests that ask for an image, with and without the crawler."""
 
 WORKERS = 32
+TIMEOUT_SECONDS = 30
+KEEPALIVE_SECONDS = 1
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Request:
-    """What to ask for, and when."""
+    """One request, and when it is due."""
 
     due: float
-    """Seconds since the beginning."""
+    """Seconds after the start."""
     cache: str
-    """The cache that it goes through."""
+    """Name of the service's cache that it uses."""
     path: str
 
 
 def requests(number: int, rate: float, seed: int) -> Iterator[Request]:
-    """Yield the ``number`` requests of the load, ``rate`` in each second."""
-    chance = random.Random(seed)  # noqa: S311 - the same load each time
+    """Yield ``number`` requests, ``rate`` for each second."""
+    rng = random.Random(seed)  # noqa: S311 - the same load each time
     for i in range(number):
         crawled = CRAWLER[0] <= i / number < CRAWLER[1]
-        if chance.random() < (0.4 if crawled else 0.15):
-            image = chance.randrange(IMAGES) if crawled else _zipf(chance, IMAGES)
-            tile = chance.randrange(16)
+        if rng.random() < (CRAWLER_IMAGES if crawled else USUAL_IMAGES):
+            image = rng.randrange(IMAGES) if crawled else _zipf(rng, IMAGES)
+            tile = rng.randrange(TILES_PER_IMAGE)
             yield Request(i / rate, "images", f"/images/{image}/tiles/{tile}")
         else:
-            users = [_zipf(chance, USERS) for _ in range(USERS_ON_A_PAGE)]
+            users = [_zipf(rng, USERS) for _ in range(USERS_PER_REQUEST)]
             yield Request(i / rate, "profiles", "/people/" + ",".join(map(str, users)))
 
 
-def _zipf(chance: random.Random, number: int) -> int:
-    """Return one of ``number`` keys, the n-th with a probability of about 1/n."""
-    return int(number ** chance.random()) - 1
+def _zipf(rng: random.Random, number: int) -> int:
+    """Return one of ``number`` keys, the n-th in proportion to about 1/n."""
+    return int(number ** rng.random()) - 1
 
 
 class Load:
-    """The load, while it runs."""
+    """Sends the requests, and counts what comes back."""
 
     def __init__(self, socket: str, number: int, rate: float, seed: int) -> None:
         self.number = number
         self.gone = False
-        """Whether the service no longer accepts connections."""
+        """Whether the service accepts no connections any more."""
         self.failures: collections.Counter[str] = collections.Counter()
         self.latencies: list[float] = []
         self.lookups: collections.Counter[str] = collections.Counter()
@@ -81,29 +86,30 @@ class Load:
         self._client = httpx.AsyncClient(
             transport=httpx.AsyncHTTPTransport(
                 uds=socket,
-                # Idle connections are given up before the service does so: else one
-                # may be used in the very moment in which it is closed.
+                # Close idle connections before the service does: otherwise one may be
+                # used just when the service closes it.
                 limits=httpx.Limits(
-                    max_keepalive_connections=WORKERS, keepalive_expiry=1
+                    max_keepalive_connections=WORKERS,
+                    keepalive_expiry=KEEPALIVE_SECONDS,
                 ),
             ),
             base_url="http://service",
-            timeout=30,
+            timeout=TIMEOUT_SECONDS,
         )
 
     async def run(self) -> dict[str, Any]:
-        """Send everything, and return what was seen."""
+        """Send all requests; return the results."""
         start = time.monotonic()
         async with self._client:
             async with asyncio.TaskGroup() as group:
                 for _ in range(WORKERS):
                     group.create_task(self._work(start))
             seconds = time.monotonic() - start
-            service = await self._ask_how_it_went()
+            service = await self._get_statistics()
         served = len(self.latencies)
         unsent = self.number - served - self.failures.total()
         if unsent:
-            self.failures["not served, the service was gone"] = unsent
+            self.failures["not sent, the service was gone"] = unsent
         return {
             "requests": self.number,
             "served": served,
@@ -135,7 +141,7 @@ class Load:
                 self.hits[request.cache] += int(hits)
                 self.lookups[request.cache] += int(lookups)
 
-    async def _ask_how_it_went(self) -> dict[str, Any] | None:
+    async def _get_statistics(self) -> dict[str, Any] | None:
         if self.gone:
             return None
         try:
@@ -158,7 +164,7 @@ def _latencies(seconds: list[float]) -> dict[str, float]:
 
 
 def main() -> None:
-    """Run the load, and print what was seen."""
+    """Run the load and print the results."""
     parser = argparse.ArgumentParser(description="A load for app.py.")
     parser.add_argument("socket", help="where the service listens")
     parser.add_argument("--requests", type=int, default=3000)

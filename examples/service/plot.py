@@ -1,4 +1,4 @@
-"""Memory over time of both runs, with the limit, the watermarks and the verdicts."""
+"""Memory of both runs over time, with the limit, the watermarks and the reclaims."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["save_plot"]
 
 MIB = 1 << 20
-PAGE = 4096
+PAGE_BYTES = 4096
+"""Of the pages in which caches that weigh their entries count."""
 
 STYLE: dict[Any, Any] = {
     "font.size": 9,
@@ -29,7 +30,7 @@ STYLE: dict[Any, Any] = {
     "svg.hashsalt": "shrinker",
 }
 
-# Colours of Okabe and Ito, which colour-blind people can tell apart.
+# From the palette of Okabe and Ito, for readers with colour blindness.
 UNPROTECTED = "#D55E00"
 PROTECTED = "#0072B2"
 DIRECT = "#E69F00"
@@ -38,9 +39,9 @@ GREY = "#7A7A7A"
 
 
 def save_plot(runs: Sequence[Run], path: Path, about: str) -> None:
-    """Draw both runs, and write ``path``; its suffix is the format.
+    """Draw both runs into ``path``, in the format of its suffix.
 
-    ``about`` says where and when they were.
+    ``about`` is the line below the plot: where and when the runs were.
     """
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(10, 6.2), layout="constrained")
@@ -61,7 +62,7 @@ def save_plot(runs: Sequence[Run], path: Path, about: str) -> None:
                 _draw_verdicts(memory, freed, run)
         _draw_limit(memory, runs[0].limit, end)
         memory.annotate(
-            "a crawler",
+            "crawler",
             (runs[0].seconds * sum(CRAWLER) / 2, 0.985),
             xycoords=("data", "axes fraction"),
             ha="center",
@@ -132,7 +133,7 @@ def _draw_limit(axes: Any, limit: int, end: float) -> None:
 
 
 def _draw_watermarks(axes: Any, run: Run, end: float) -> None:
-    """Draw where they are: so much below the limit."""
+    """Draw the watermarks, as usage: each is a distance below the limit."""
     marked = [verdict for verdict in run.verdicts if verdict["high"]]
     for name in ("min", "low", "high") if marked else ():
         level = (run.limit - marked[-1][name]) / MIB
@@ -149,7 +150,7 @@ def _draw_watermarks(axes: Any, run: Run, end: float) -> None:
 
 
 def _draw_verdicts(memory: Any, freed: Any, run: Run) -> None:
-    """Draw what each verdict found, and what it freed."""
+    """Draw for each reclaim the usage that it found and what it freed."""
     kinds = (
         ("reclaim in the background", BACKGROUND, "v", False),
         ("direct reclaim", DIRECT, "D", True),
@@ -161,7 +162,7 @@ def _draw_verdicts(memory: Any, freed: Any, run: Run) -> None:
             if verdict["freed"] and (verdict["action"] == "direct") is direct
         ]
         times = [verdict["when"] - run.started for verdict in verdicts]
-        sizes = [verdict["freed"] * PAGE / MIB for verdict in verdicts]
+        sizes = [verdict["freed"] * PAGE_BYTES / MIB for verdict in verdicts]
         found = [verdict["used"] / MIB for verdict in verdicts]
         label = f"{name}: {len(verdicts):,} times"
         freed.vlines(times, 0, sizes, linewidth=1.6, color=colour)

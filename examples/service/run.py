@@ -1,11 +1,11 @@
-"""The same service under the same load and the same limit, twice.
+"""Run the service under one load and one limit twice: unprotected, then protected.
 
-Unprotected, its caches grow until the OOM killer comes.  Protected, it serves
-everything.  Needs root, for a memory cgroup with a limit, in which the service runs;
-all else, the load too, stays outside.
+Unprotected, its caches grow until the OOM killer kills it.  Protected, it serves all
+requests.  The service runs in a memory cgroup with a limit, which needs root; the load
+runs outside of it.
 
 Ends with status 0 if that is what happened, 1 if not, and 77 where memory cgroups
-cannot be made.
+cannot be made or a package is missing.
 """
 
 from __future__ import annotations
@@ -34,29 +34,27 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HERE = Path(__file__).parent
-NEEDED = ("httpx", "starlette", "uvicorn")
+NEEDED_PACKAGES = ("httpx", "starlette", "uvicorn")
 
-RATE = 150
-"""Requests per second."""
-
-LEAST = 64 << 20
-"""Bytes: in less, the service does not start, or has no room for its requests."""
+MIN_LIMIT_BYTES = 64 << 20
+"""With less, the service does not start, or has no memory for its requests."""
 
 SAMPLE_SECONDS = 0.02
 
-START_SECONDS = 30
-"""How long the service may take until it listens."""
+START_SECONDS = 120
+"""Time that the service has until it must listen: an emulated machine is slow."""
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-NOT_POSSIBLE_HERE = 77
+STATUS_NOT_POSSIBLE = 77
+STATUS_STOPPED = 130
 
 
 class Sample(NamedTuple):
-    """How much memory there was in use."""
+    """Memory in use at one moment."""
 
     seconds: float
-    """Since the load began."""
+    """Since the start of the load."""
     memory: int
     """Of the cgroup, in bytes."""
     rss: int
@@ -65,43 +63,43 @@ class Sample(NamedTuple):
 
 @dataclasses.dataclass(slots=True)
 class Run:
-    """What happened to the service, once."""
+    """One run of the service, and its results."""
 
     protected: bool
-    """Whether ``shrinker.protect()`` was on."""
+    """Whether ``shrinker.protect()`` was active."""
     limit: int
     """Of the cgroup, in bytes."""
     seconds: float
-    """What the load takes where the service keeps up."""
+    """How long the load takes if the service keeps up."""
     started: float
-    """When the load began, by the clock ``time.monotonic``."""
+    """Start of the load, as ``time.monotonic()``."""
     outcome: str = ""
-    """``finished``, ``killed by OOM``, or what else there was."""
+    """``finished``, ``killed by OOM``, or another end."""
     load: dict[str, Any] = dataclasses.field(default_factory=dict)
-    """What load.py saw."""
+    """The results of load.py."""
     samples: list[Sample] = dataclasses.field(default_factory=list)
-    """The memory, all the time."""
+    """Memory over time."""
 
     @property
     def statistics(self) -> dict[str, Any]:
-        """What the reclaimer did, as ``ReclaimerStatistics``."""
+        """The reclaimer's statistics."""
         return (self.load["service"] or {}).get("statistics", {})
 
     @property
     def verdicts(self) -> list[dict[str, Any]]:
-        """What it did each time, as ``Verdict``."""
+        """What the reclaimer found and did, each time."""
         return (self.load["service"] or {}).get("verdicts", [])
 
     @property
     def good(self) -> bool:
-        """Whether that is what was to be shown."""
+        """Whether the run shows what the example claims."""
         if not self.protected:
             return self.outcome == "killed by OOM"
         return self.outcome == "finished" and self.load["failed"] == 0
 
 
-class Stopped(Exception):  # noqa: N818 - nothing is wrong
-    """Somebody wants us to stop."""
+class Stopped(Exception):  # noqa: N818 - not an error
+    """A signal asked this program to stop."""
 
 
 def run(controller: Controller, args: argparse.Namespace, *, protected: bool) -> Run:
@@ -121,8 +119,8 @@ def run(controller: Controller, args: argparse.Namespace, *, protected: bool) ->
             process(
                 [
                     *(sys.executable, "-P", str(HERE / "load.py"), uds),
-                    *("--requests", str(int(args.seconds * RATE))),
-                    *("--rate", str(RATE), "--seed", str(args.seed)),
+                    *("--requests", str(int(args.seconds * args.rate))),
+                    *("--rate", str(args.rate), "--seed", str(args.seed)),
                 ],
                 stdout=subprocess.PIPE,
             )
@@ -138,13 +136,21 @@ def run(controller: Controller, args: argparse.Namespace, *, protected: bool) ->
 
 @contextlib.contextmanager
 def process(command: list[str], **options: Any) -> Iterator[subprocess.Popen[str]]:
-    """Run ``command``; whatever happens, it does not outlive us."""
-    # A session of its own: Ctrl-C is for us, who then end the others.
+    """Run ``command``, and kill it at the end if it still runs."""
+    # A signal waits until the process is known: else nothing would end it.
+    waiting: list[int] = []
+    for number in SIGNALS:
+        signal.signal(number, lambda number, _: waiting.append(number))
+    # In a session of its own: Ctrl-C reaches this program alone, which ends the rest.
     started = subprocess.Popen(  # noqa: S603 - our own
         command, start_new_session=True, text=True, **options
     )
     with started:
         try:
+            for number in SIGNALS:
+                signal.signal(number, stop)
+            if waiting:
+                stop()
             yield started
         finally:
             started.kill()
@@ -167,22 +173,22 @@ def watch(
     load: subprocess.Popen[str],
     result: Run,
 ) -> str:
-    """Write down the memory until the load ends; return what it printed."""
+    """Sample the memory until the load ends; return what the load printed."""
     statm = Path(f"/proc/{service.pid}/statm")
     page = os.sysconf("SC_PAGESIZE")
     while load.poll() is None:
         if service.poll() is None:
             seconds = time.monotonic() - result.started
             rss = int(statm.read_text().split()[1]) * page
-            if rss:  # Else it is dead, and we are about to hear of it.
+            if rss:  # A process that has just died has none.
                 result.samples.append(Sample(seconds, cgroup.memory(), rss))
         time.sleep(SAMPLE_SECONDS)
     return load.communicate()[0]
 
 
 def outcome(cgroup: Cgroup, service: subprocess.Popen[str]) -> str:
-    """Say what became of the service."""
-    # The signal says that it was killed, the cgroup's counter by whom.
+    """Return how the service ended."""
+    # The signal tells that it was killed, the counter of the cgroup by what.
     if service.poll() is None:
         return "finished"
     if service.returncode == -signal.SIGKILL and cgroup.oom_kills():
@@ -201,15 +207,15 @@ def size(text: str) -> int:
 def limit(text: str) -> int:
     """Return the bytes of a limit in which the service can run."""
     found = size(text)
-    if found < LEAST:
+    if found < MIN_LIMIT_BYTES:
         raise argparse.ArgumentTypeError(
-            f"{text} is too small: the service needs {LEAST >> 20}M at least"
+            f"{text} is too small: the service needs {MIN_LIMIT_BYTES >> 20}M at least"
         )
     return found
 
 
 def about(controller: Controller) -> str:
-    """Say where and when this is."""
+    """Return where and when the runs are, in one line."""
     return (
         f"cgroup v{controller.version}, Linux {platform.release()},"
         f" Python {platform.python_version()}, {time.strftime('%Y-%m-%d')}"
@@ -217,7 +223,7 @@ def about(controller: Controller) -> str:
 
 
 def parse() -> argparse.Namespace:
-    """Read the command line."""
+    """Return the arguments of the command line."""
     parser = argparse.ArgumentParser(
         description="A service under a memory limit: unprotected, then protected.",
         epilog="Status 77: memory cgroups cannot be made here.",
@@ -226,21 +232,24 @@ def parse() -> argparse.Namespace:
         "--limit", type=limit, default="160M", help="of memory: 160M, at least 64M"
     )
     parser.add_argument("--seconds", type=float, default=20, help="of load: 20")
+    parser.add_argument(
+        "--rate", type=float, default=150, help="requests per second: 150"
+    )
     parser.add_argument("--seed", type=int, default=1, help="of the load: 1")
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw it: *.png")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="all figures")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="write a plot: *.png")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures")
     return parser.parse_args()
 
 
 def stop(*_: object) -> None:
-    """Turn a signal into an exception, so that everything is cleaned up."""
+    """Turn a signal into an exception, so that all is cleaned up."""
     for number in SIGNALS:
-        signal.signal(number, signal.SIG_IGN)  # Cleaning up is not to be stopped.
+        signal.signal(number, signal.SIG_IGN)  # Do not interrupt the clean-up.
     raise Stopped
 
 
-def tell(runs: list[Run], args: argparse.Namespace, where: str) -> None:
-    """Print the figures of both, and write and draw what was asked for."""
+def report(runs: list[Run], args: argparse.Namespace, where: str) -> None:
+    """Print the figures of both runs; write the JSON and the plot."""
     print_table(runs)
     for one in runs:
         if one.protected and one.load["failed"]:
@@ -255,12 +264,12 @@ def tell(runs: list[Run], args: argparse.Namespace, where: str) -> None:
 
 
 def main() -> int:
-    """Run both, and say what happened."""
+    """Run both, and report."""
     args = parse()
-    needed = (*NEEDED, "matplotlib") if args.plot else NEEDED
+    needed = (*NEEDED_PACKAGES, "matplotlib") if args.plot else NEEDED_PACKAGES
     if missing := [name for name in needed if not importlib.util.find_spec(name)]:
         print(f"missing: pip install {' '.join(missing)}", file=sys.stderr)
-        return NOT_POSSIBLE_HERE
+        return STATUS_NOT_POSSIBLE
     for number in SIGNALS:
         signal.signal(number, stop)
     runs = []
@@ -273,14 +282,14 @@ def main() -> int:
                 print(runs[-1].outcome)
     except CgroupError as error:
         print(f"not possible here: {error}", file=sys.stderr)
-        return NOT_POSSIBLE_HERE
+        return STATUS_NOT_POSSIBLE
     except RuntimeError as error:
         print(f"failed: {error}", file=sys.stderr)
         return 1
     except Stopped:
         print("stopped")
-        return 130
-    tell(runs, args, about(controller))
+        return STATUS_STOPPED
+    report(runs, args, about(controller))
     return 0 if all(run.good for run in runs) else 1
 
 

@@ -1,4 +1,4 @@
-"""The figures of the runs as a table; by rich where it is installed."""
+"""The figures of the runs as a table, by rich where it is installed."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 __all__ = ["print_table"]
 
 MIB = 1 << 20
-PAGE = 4096
-"""Bytes of what caches that weigh their entries count in."""
+PAGE_BYTES = 4096
+"""Of the pages in which caches that weigh their entries count."""
 
 
 def print_table(runs: Sequence[Run]) -> None:
@@ -55,10 +55,11 @@ def _print_plain(rows: Sequence[Sequence[str]]) -> None:
 
 
 LAST_OF_SECTION = {"", "requests failed", "latency, slowest", "RSS, end"}
+"""Rows that a rule or an empty line follows."""
 
 
 def _column(run: Run) -> dict[str, str]:
-    """Return the figures of a run by what they are called."""
+    """Return the figures of a run by name."""
     load = run.load
     last = run.samples[-1]
     column = {
@@ -84,7 +85,7 @@ def _column(run: Run) -> dict[str, str]:
             "reclaims, background": f"{did['reclaims'] - did['direct_reclaims']:,}",
             "reclaims, direct": f"{did['direct_reclaims']:,}",
             "time in reclaim": f"{1000 * did['reclaim_seconds']:,.0f} ms",
-            "freed by caches": _mib(did["freed"] * PAGE),
+            "freed by caches": _mib(did["freed"] * PAGE_BYTES),
             "given back to the system": _mib(did["given_back"]),
         }
     return column

@@ -1,4 +1,5 @@
-# Instrumented builds: coverage, sanitizers, valgrind; a part of the Makefile.
+# Instrumented builds: coverage, sanitizers, valgrind; and real kernels.  A part of the
+# Makefile.
 #
 # Each has a copy of the sources under build/, and a venv of its own beside it that
 # borrows the tools of .venv and has its own package.  A compiler that adds its
@@ -25,26 +26,27 @@ define INSTRUMENT
 		--no-build-isolation --no-deps --ignore-installed ./$(1)/src
 endef
 
-# $(call PYTEST_IN,directory,how Python is run,options,some of tests/)
-PYTEST_IN = $(call PYTEST,$(CURDIR)/$(1)/venv/bin/python -P $(2) -m pytest,$(3),$(4))
+# $(call TESTS_IN,directory,more of the marker expression,options,some of tests/)
+TESTS_IN = $(call TESTS,$(CURDIR)/$(1)/venv/bin/python -P -m pytest,$(2),$(3),$(4))
+
+# A trace or a sanitizer makes the longest tests several times as long.
+SLOW_TESTS = -o faulthandler_timeout=1200
 
 # --- coverage -----------------------------------------------------------------
 #
-# Nothing is measured twice: Python is while the tests of the wheel run, which
-# is the everyday one, and C by the C tests and those Python tests that reach what
-# they cannot, in an instrumented build, where nobody traces Python.
+# Python is measured while the tests of the wheel run, C by the C tests and those
+# Python tests that reach what they cannot, in an instrumented build, without a trace
+# of Python.
 
 COVERAGE := build/coverage
 COVERAGE_PYTHON := build/coverage-python
 # Percent, of lines and branches, of C and Python each.
 COVERED = 95
 COVERAGE_FLAGS = --coverage -O0 -fprofile-update=atomic
-# Many times what it takes; a test that hangs shows where after five minutes.
+# Many times what it takes.
 COVERAGE_SECONDS = 3600
 # What reaches csrc/python, and how Python programs use the rest.
-COVERAGE_C_TESTS = $(addsuffix .py,$(addprefix test_,control trampolines exceptions \
-	hostile_callbacks native memory_errors no_memory_in_python refusals greenlets \
-	imported_twice forks memcg list_lru tracing trace_replay bench_peers))
+COVERAGE_C_TESTS = core cache replay pressure
 
 $(COVERAGE)/built: $(VENV)/installed checks.mk
 	$(call INSTRUMENT,$(COVERAGE),$(COVERAGE_FLAGS))
@@ -54,25 +56,23 @@ $(COVERAGE)/built: $(VENV)/installed checks.mk
 coverage: coverage-python coverage-c
 	$(MAKE) coverage-report
 
-# Processes that tests start are measured too.  Tests marked untraced run by
-# themselves, measured by nobody.
+# Processes that tests start are measured too, and so are those of `-n`.  Tests marked
+# untraced are left out: `make test` runs them.
 .PHONY: coverage-python
 coverage-python: $(VENV)/installed
 	rm -rf $(COVERAGE_PYTHON) && mkdir -p $(COVERAGE_PYTHON)
 	export COVERAGE_FILE=$(CURDIR)/$(COVERAGE_PYTHON)/data; \
-	$(call PYTEST,timeout -k 9 $(COVERAGE_SECONDS) $(BIN)/python -P -m coverage run \
-		--rcfile=$(CURDIR)/pyproject.toml -m pytest,-m "not untraced" \
-		-o faulthandler_timeout=300)
-	$(call PYTEST,$(BIN)/pytest,-m untraced)
+	$(call TESTS,timeout -k 9 $(COVERAGE_SECONDS) $(BIN)/python -P -m coverage run \
+		--rcfile=$(CURDIR)/pyproject.toml -m pytest, and not untraced,$(SLOW_TESTS))
 
 .PHONY: coverage-c
 coverage-c: $(COVERAGE)/built
 	find $(COVERAGE) -name '*.gcda' -delete
 	set -e; for fences in '' ' -DSHRINKER_NO_MEMBARRIER'; do \
-		$(MAKE) -C $(COVERAGE)/src/csrc check CC=gcc STRESS_SECONDS=1 \
+		$(MAKE) -j$(JOBS) -C $(COVERAGE)/src/csrc check CC=gcc STRESS_SECONDS=1 \
 			CFLAGS="$(COVERAGE_FLAGS) -DTESTS_COVERAGE$$fences"; \
 	done
-	$(call PYTEST_IN,$(COVERAGE),,,$(COVERAGE_C_TESTS))
+	$(call TESTS_IN,$(COVERAGE),,,$(COVERAGE_C_TESTS))
 
 .PHONY: coverage-report
 coverage-report:
@@ -103,34 +103,10 @@ check-asan: check-asan-c check-asan-python
 .PHONY: check-asan-c
 check-asan-c:
 	set -e; for cc in $(COMPILERS); do \
-		$(MAKE) -C csrc check CC=$$cc SANITIZE=address,undefined STRESS_SECONDS=$$( \
+		$(MAKE) -j$(JOBS) -C csrc check CC=$$cc SANITIZE=address,undefined STRESS_SECONDS=$$( \
 			test $$cc = gcc && echo $(CHECK_STRESS_SECONDS) || echo $(STRESS_SECONDS)); \
 	done
 
-# Left out, for what the sanitizer does to them:
-# - `shrinker bench` as a whole, minutes of measuring: what it measures and shows is
-#   tested piece by piece, and test_bench_peers.py runs the command;
-# - rounds that have to be made within some time;
-# - figures of memory: what is freed goes into quarantine, and each byte has a shadow;
-# - a model alone, without any C;
-# - greenlets, which copy C's stack with all that the sanitizer has put between.
-ASAN_LEFT_OUT = --ignore=$(CURDIR)/tests/test_reference_model.py \
-	--ignore=$(CURDIR)/tests/test_greenlets.py \
-	$(addprefix --deselect=tests/, \
-	test_bench.py::test_the_result_is_pyperfs \
-	test_bench.py::test_pyperfs_own_commands_take_it \
-	test_bench.py::test_the_table_has_every_row \
-	test_bench_memcg.py::test_the_result_is_pyperfs \
-	test_bench_memcg.py::test_the_tables_have_every_row \
-	test_bench_lines.py::test_the_command \
-	test_bench.py::test_interruption_keeps_complete_rounds \
-	test_bench_memcg.py::test_memory_is_what_the_process_grows_by \
-	test_lifetime.py::test_memory_stays_flat \
-	test_reclaimer.py::test_real_memory_is_given_back \
-	test_example_service.py::test_unprotected_is_killed \
-	test_example_service.py::test_same_load \
-	test_example_service.py::test_protected_reclaims \
-	test_example_service.py::test_protected_serves_everything)
 # Loaded first: the sanitizer, and what throws in the extensions of others.
 PRELOAD = $(shell gcc -print-file-name=libasan.so) \
 	$(shell gcc -print-file-name=libstdc++.so)
@@ -145,8 +121,8 @@ check-asan-python: $(ASAN)/built
 		LSAN_OPTIONS=exitcode=0:use_tls=0 \
 		ASAN_OPTIONS=detect_leaks=1:log_path=$(CURDIR)/$(ASAN)/log \
 		UBSAN_OPTIONS=print_stacktrace=1:log_path=$(CURDIR)/$(ASAN)/log; \
-	$(call PYTEST_IN,$(ASAN),,$(ASAN_LEFT_OUT) $(PYTEST_OPTIONS)) ); tests=$$?; \
-	$(BIN)/python .ci/sanitizer_logs.py $(ASAN) && exit $$tests
+	$(call TESTS_IN,$(ASAN), and not no_asan,$(SLOW_TESTS)) ); tests=$$?; \
+	$(BIN)/python .ci/sanitizer_logs.py $(ASAN) $$(($(JOBS) + 3)) && exit $$tests
 
 # The C tests and the stresses, with both orders of accesses in walks
 # (csrc/holding.c): each for as long with gcc.
@@ -156,14 +132,29 @@ check-tsan:
 		seconds=$$(test $$cc = gcc && echo $(CHECK_STRESS_SECONDS) || \
 			echo $(STRESS_SECONDS)); \
 		for fences in '' -DSHRINKER_NO_MEMBARRIER; do \
-			$(MAKE) -C csrc check CC=$$cc SANITIZE=thread CFLAGS=$$fences \
+			$(MAKE) -j$(JOBS) -C csrc check CC=$$cc SANITIZE=thread CFLAGS=$$fences \
 				STRESS_SECONDS=$$seconds; \
 		done; \
 	done
 
 .PHONY: check-valgrind
 check-valgrind:
-	$(MAKE) -C csrc check-valgrind CC=gcc
+	$(MAKE) -j$(JOBS) -C csrc check-valgrind CC=gcc
+
+# --- kernels ------------------------------------------------------------------
+#
+# What the library says of kernels, on Debian's kernels under qemu without KVM.  Needs
+# root on Debian, and packages of it: qemu-system-x86 mmdebstrap e2fsprogs cpio xz-utils.
+
+# What VMs boot is kept here, 2 GB; another place survives `make clean`.
+VM ?= build/vm
+# Such as VM_OPTIONS="--kernels 6.12 --jobs limits sources".
+VM_OPTIONS ?=
+
+.PHONY: check-vm
+check-vm: dist/built
+	tests/vm/images.sh $(VM)
+	$(BIN)/python tests/vm/check_vm.py $(VM) dist/*.whl $(VM_OPTIONS)
 
 # --- fuzzing ------------------------------------------------------------------
 

@@ -114,6 +114,7 @@ ffibuilder.set_source(
         "csrc/python/cache_fork.c",
         "csrc/python/cache_ghosts.c",
         "csrc/python/cache_sampling.c",
+        "csrc/python/cache_seeks.c",
         "csrc/python/cache_shrinker.c",
         "csrc/python/cache_ttl.c",
         "csrc/python/cache_types.c",
@@ -131,6 +132,7 @@ ffibuilder.set_source(
     ),
     # The stable ABI of the oldest Python that is supported: one wheel for all.
     define_macros=[("Py_LIMITED_API", "0x030b0000")],
+    libraries=["m"],
     extra_compile_args=["-std=c11", "-O2"],
     py_limited_api=True,
 )

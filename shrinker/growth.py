@@ -80,6 +80,12 @@ if TYPE_CHECKING:
             threads until then, but 4 KiB at least.
             """
 
+        def learn(self, now_ns: int, /) -> None:
+            """Set the seeks of caches by what was measured up to ``now_ns``.
+
+            Of ``time.monotonic_ns()``; nothing, less than a second after the last time.
+            """
+
         def added(self) -> int:
             """Return all bytes that were ever added, modulo 2**64."""
 

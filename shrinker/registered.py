@@ -24,6 +24,7 @@ __all__ = ["Registered", "count_everywhere", "debugfs", "report", "warn_of_stall
 
 
 _DIRECTORY_BYTES = 127
+_LEARNED = 6  # The column of a report that is text.
 """Length of a directory's name, the number included."""
 
 
@@ -103,9 +104,11 @@ def report(shrinkers: Iterable[Registered]) -> str:
     """Return a table with a line for each shrinker, aligned in columns.
 
     A shrinker whose count callback raises shows ``?`` for its objects and its
-    deferred work; one that is closed meanwhile is left out.
+    deferred work; one that is closed meanwhile is left out.  The last column says
+    what caches have learned of their cost; it is there where one has.
     """
-    rows = [("shrinker", "objects", "deferred", "passes", "scanned", "freed")]
+    header = "shrinker", "objects", "deferred", "passes", "scanned", "freed", "learned"
+    rows: list[tuple[str, ...]] = [header]
     for shrinker in shrinkers:
         try:
             objects = str(count_everywhere(shrinker))
@@ -115,6 +118,7 @@ def report(shrinkers: Iterable[Registered]) -> str:
         except ShrinkerError:
             continue
         seen = shrinker.statistics()
+        explain = getattr(shrinker._keepalive, "explain_seeks", None)
         rows.append(
             (
                 shrinker.name,
@@ -123,12 +127,15 @@ def report(shrinkers: Iterable[Registered]) -> str:
                 str(seen.passes),
                 str(seen.scanned),
                 str(seen.freed),
+                (explain and explain()) or "",
             )
         )
+    if not any(row[-1] for row in rows[1:]):
+        rows = [row[:-1] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(
-            cell.rjust(width) if i else cell.ljust(width)
+            cell.rjust(width) if 0 < i < _LEARNED else cell.ljust(width)
             for i, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in rows

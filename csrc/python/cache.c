@@ -415,7 +415,8 @@ int store_evict(struct store *store, struct eviction *work)
 			work->objects += store_objects(store, total) -
 					 store_objects(store, total - weight);
 		work->looked = add_up_to_max(work->looked, weight);
-		if (store->growth->under_pressure && !expired)
+		if (!expired && (store->growth->under_pressure ||
+				 (work->scan && store->learning.computed > 0)))
 			store_note_ghost(store, entry->hash);
 		if (evict(store, entry, expired) < 0)
 			return -1;
@@ -536,6 +537,8 @@ static int make_room(struct store *store, struct entry *entry, bool added,
 		if (least < work.limit)
 			work.limit = least;
 		on_trial = added && !store_take_ghost(store, entry->hash);
+	} else if (added && store->learning.computed > 0) {
+		store_take_ghost(store, entry->hash);
 	}
 	if (store->ttl > 0 || !has_room(store, &work)) {
 		entry_pin(entry);

@@ -72,6 +72,36 @@ struct sampling {
 	uint32_t random;
 };
 
+/**
+ * struct learning - what seeks are learned from (cache_seeks.c)
+ * @on: they are; neither seeks nor rebuild_seconds were given
+ * @seeks: of a counted object; 0: nothing is known.  A count reads it without the GIL
+ * @value: seconds of computing that a counted object saves in a second
+ * @objects: that it counted when it was last seen; 0: nothing is known of it
+ * @objects_per_entry: counted objects that an entry has, as it was last seen
+ * @since_ns: when the sums last faded
+ * @seen: hits of the store then
+ * @window: seconds; the sum of all; this and the next ones fade
+ * @hits: of look-ups
+ * @computed, @seconds: computations, and what they took
+ * @lost: of @seconds, for keys that were ghosts
+ * @next, @prev: stores of the domain that learn
+ */
+struct learning {
+	bool on;
+	_Atomic(int) seeks;
+	double value;
+	double objects;
+	double objects_per_entry;
+	uint64_t since_ns;
+	unsigned long long seen;
+	double window;
+	double hits;
+	double computed, seconds;
+	double lost;
+	struct store *next, *prev;
+};
+
 /* For so many more sets one counts whose value is of another type than @familiar. */
 #define UNFAMILIAR 3
 
@@ -105,9 +135,10 @@ struct timed_entry {
  * @misses: other lookups
  * @evicted: entries evicted so far, without @expired
  * @expired: entries that left because their time was over
- * @ghost_hits: sets under pressure of keys that were ghosts; see cache_ghosts.c
+ * @ghost_hits: sets of keys that were ghosts; see cache_ghosts.c
  * @ghosts: parts of hashes, by the hash; NULL: there are none
  * @ghost_shift: 64 minus the logarithm of the number of places in @ghosts; 0: none
+ * @nr_ghosts: places in use in @ghosts
  * @last_on_trial: the entry on trial that is last in the order; NULL if there is none
  * @nr_on_trial: entries on trial
  * @errors: of eviction callbacks, by kind
@@ -122,6 +153,7 @@ struct timed_entry {
  * @seconds_per_seek, @max_seeks: to convert it to seeks
  * @min_age: seconds that scans spare an entry
  * @sampling: of weights
+ * @learning: of seeks
  * @ttl: seconds after which an entry expires; 0: never
  * @oldest, @newest: ends of the entries by the time when they were set; with a ttl
  * @weigher, @on_evict: functions of key and value, or NULL
@@ -147,6 +179,7 @@ struct store {
 	unsigned long long ghost_hits;
 	uint32_t *ghosts;
 	int ghost_shift;
+	uint64_t nr_ghosts;
 	struct entry *last_on_trial;
 	uint64_t nr_on_trial;
 	unsigned long long errors[NR_CACHE_ERRORS];
@@ -161,6 +194,7 @@ struct store {
 	int max_seeks;
 	double min_age;
 	struct sampling sampling;
+	struct learning learning;
 	double ttl;
 	struct timed_entry *oldest, *newest;
 	PyObject *weigher;
@@ -247,9 +281,17 @@ void store_own(struct store *store, struct entry *entry);
 
 /* cache_ghosts.c */
 void store_note_ghost(struct store *store, Py_hash_t hash);
+bool store_is_ghost(const struct store *store, Py_hash_t hash);
 bool store_take_ghost(struct store *store, Py_hash_t hash);
 void store_try(struct store *store, struct entry *entry);
 void store_drop_ghosts(struct store *store);
+
+/* cache_seeks.c */
+void store_begin_learning(struct store *store, uint64_t now_ns);
+void store_end_learning(struct store *store);
+void store_note_cost(struct store *store, bool ghost, double seconds);
+double store_object_seconds(const struct store *store);
+void growth_learn(struct python_growth *growth, uint64_t now_ns);
 
 /* cache_sampling.c */
 int store_measure(struct store *store, PyObject *key, PyObject *value, int64_t length,

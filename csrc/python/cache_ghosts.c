@@ -37,6 +37,7 @@ static uint32_t mark_of(uint64_t mixed)
 void store_note_ghost(struct store *store, Py_hash_t hash)
 {
 	uint64_t mixed = spread_hash(hash, 0);
+	uint32_t *place;
 
 	/* The first one, or the cache has grown.  There are two buckets for an entry. */
 	if (store->ghost_shift != store->shift + 1) {
@@ -46,21 +47,25 @@ void store_note_ghost(struct store *store, Py_hash_t hash)
 			return;
 		store->ghost_shift = store->shift + 1;
 	}
-	*place_of(store, mixed) = mark_of(mixed);
+	place = place_of(store, mixed);
+	store->nr_ghosts += !*place;
+	*place = mark_of(mixed);
+}
+
+bool store_is_ghost(const struct store *store, Py_hash_t hash)
+{
+	uint64_t mixed = spread_hash(hash, 0);
+
+	return store->ghosts && *place_of(store, mixed) == mark_of(mixed);
 }
 
 /* Return: whether a key was a ghost; it is none any more. */
 bool store_take_ghost(struct store *store, Py_hash_t hash)
 {
-	uint64_t mixed = spread_hash(hash, 0);
-	uint32_t *place;
-
-	if (!store->ghosts)
+	if (!store_is_ghost(store, hash))
 		return false;
-	place = place_of(store, mixed);
-	if (*place != mark_of(mixed))
-		return false;
-	*place = 0;
+	*place_of(store, spread_hash(hash, 0)) = 0;
+	store->nr_ghosts--;
 	store->ghost_hits++;
 	return true;
 }
@@ -70,6 +75,7 @@ void store_drop_ghosts(struct store *store)
 	PyMem_Free(store->ghosts);
 	store->ghosts = NULL;
 	store->ghost_shift = 0;
+	store->nr_ghosts = 0;
 }
 
 /*

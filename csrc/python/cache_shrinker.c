@@ -32,13 +32,17 @@ static void set_for_count(const struct store *store, struct shrinker *shrinker,
 {
 	uint64_t batch = count / store->batches;
 
+	int seeks = atomic_load_explicit(&store->learning.seeks, memory_order_relaxed);
+
 	batch = batch < 1 ? 1 : batch > SHRINK_BATCH ? SHRINK_BATCH : batch;
 	if (__atomic_load_n(&shrinker->batch, __ATOMIC_RELAXED) != (long)batch)
 		__atomic_store_n(&shrinker->batch, (long)batch, __ATOMIC_RELAXED);
 	if (!isnan(store->rebuild_seconds)) {
 		double entry_share = (double)(entries ? entries : 1) / (double)count;
-		int seeks = seeks_of(store, store->rebuild_seconds * entry_share);
 
+		seeks = seeks_of(store, store->rebuild_seconds * entry_share);
+	}
+	if (seeks) {
 		if (count < INT_MAX / 4 && seeks > 4 * (int)count)
 			seeks = 4 * (int)count;
 		if (__atomic_load_n(&shrinker->seeks, __ATOMIC_RELAXED) != seeks)
@@ -121,6 +125,7 @@ unsigned long python_cache_scan(struct shrinker *shrinker,
 
 	Py_INCREF((PyObject *)store);
 	python_host_share_gil(&until_ns);
+	growth_learn(store->growth, python_host_now_ns());
 	if (scan(store, sc, &objects) < 0) {
 		report(store);
 		objects = SHRINK_STOP;

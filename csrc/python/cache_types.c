@@ -4,6 +4,7 @@
  * sees of cache.c.
  */
 #include "python/computations.h"
+#include "python/host.h"
 #include "python/visit.h"
 
 #include <stddef.h>
@@ -147,22 +148,35 @@ static PyObject *store_get_or_set(PyObject *self, PyObject *const *args, Py_ssiz
 	return store_compute(store, args[0], hash, &how);
 }
 
-/* keep(key, value, generation): sets a value unless that is over. */
+/* keep(key, value, generation, seconds): sets a value, which took so long, unless that is
+ * over. */
 static PyObject *store_keep(PyObject *self, PyObject *const *args, Py_ssize_t nr)
 {
+	struct store *store = (struct store *)self;
 	unsigned long long generation;
+	PyObject *result;
 	Py_hash_t hash;
+	double seconds;
+	bool ghost;
 
-	if (!takes("keep", nr, 3, 3))
+	if (!takes("keep", nr, 4, 4))
 		return NULL;
 	generation = PyLong_AsUnsignedLongLong(args[2]);
 	if (generation == (unsigned long long)-1 && PyErr_Occurred())
 		return NULL;
+	seconds = PyFloat_AsDouble(args[3]);
+	if (seconds == -1.0 && PyErr_Occurred())
+		return NULL;
 	hash = PyObject_Hash(args[0]);
 	if (hash == -1)
 		return NULL;
-	return store_put((struct store *)self, args[0], hash, args[1], true,
-			 &generation);
+	ghost = store_is_ghost(store, hash);
+	result = store_put(store, args[0], hash, args[1], true, &generation);
+	if (result) {
+		store_note_cost(store, ghost, seconds);
+		growth_learn(store->growth, python_host_now_ns());
+	}
+	return result;
 }
 
 static PyObject *store_popitem(PyObject *self, PyObject *unused)
@@ -357,20 +371,20 @@ static PyObject *store_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 	static char *names[] = { "name", "growth", "maxsize", "unit", "growth_unit",
 				 "weigher", "sampled", "on_evict", "min_age", "ttl", "batches",
 				 "rebuild_seconds", "seconds_per_seek", "max_seeks",
-				 NULL };
+				 "learns", NULL };
 	PyObject *name, *growth, *weigher, *on_evict;
 	unsigned long long maxsize, unit;
 	long long growth_unit;
 	unsigned long batches;
 	double min_age, ttl, rebuild_seconds, seconds_per_seek;
-	int max_seeks, sampled;
+	int max_seeks, sampled, learns;
 	struct store *store;
 
-	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOKKLOpOddkddi", names, &name,
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOKKLOpOddkddip", names, &name,
 					 &growth, &maxsize, &unit, &growth_unit, &weigher,
 					 &sampled, &on_evict, &min_age, &ttl, &batches,
 					 &rebuild_seconds, &seconds_per_seek,
-					 &max_seeks))
+					 &max_seeks, &learns))
 		return NULL;
 	store = (struct store *)PyType_GenericAlloc(type, 0);
 	if (!store)
@@ -390,6 +404,8 @@ static PyObject *store_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 	store->sampling.on = sampled;
 	store->weigher = weigher == Py_None ? NULL : new_reference(weigher);
 	store->on_evict = on_evict == Py_None ? NULL : new_reference(on_evict);
+	if (learns)
+		store_begin_learning(store, python_host_now_ns());
 	return (PyObject *)store;
 }
 
@@ -428,6 +444,7 @@ static void store_dealloc(PyObject *self)
 
 	PyObject_GC_UnTrack(self);
 	store_tp_clear(self);
+	store_end_learning(store);
 	Py_DECREF(store->growth);
 	Py_DECREF(store->name);
 	PyObject_GC_Del(self);
@@ -465,6 +482,38 @@ static PyObject *store_nr_entries(PyObject *self, void *closure)
 	return PyLong_FromUnsignedLongLong(store_get(&((struct store *)self)->nr_entries));
 }
 
+/* Return: as a float; None where nothing was measured. */
+static PyObject *measured(const struct store *store, double number)
+{
+	if (!(store->learning.computed > 0))
+		Py_RETURN_NONE;
+	return PyFloat_FromDouble(number);
+}
+
+static PyObject *store_computed_seconds(PyObject *self, void *closure)
+{
+	const struct store *store = (const struct store *)self;
+
+	(void)closure;
+	return measured(store, store->learning.seconds / store->learning.computed);
+}
+
+static PyObject *store_page_seconds(PyObject *self, void *closure)
+{
+	const struct store *store = (const struct store *)self;
+
+	(void)closure;
+	return measured(store, store_object_seconds(store));
+}
+
+static PyObject *store_saved(PyObject *self, void *closure)
+{
+	const struct store *store = (const struct store *)self;
+
+	(void)closure;
+	return measured(store, store->learning.value);
+}
+
 static PyObject *store_errors(PyObject *self, void *closure)
 {
 	const struct store *store = (const struct store *)self;
@@ -498,6 +547,9 @@ static PyGetSetDef store_figures[] = {
 	{ "kept", store_kept, NULL, NULL, NULL },
 	{ "entries", store_nr_entries, NULL, NULL, NULL },
 	{ "errors", store_errors, NULL, NULL, NULL },
+	{ "computed_seconds", store_computed_seconds, NULL, NULL, NULL },
+	{ "page_seconds", store_page_seconds, NULL, NULL, NULL },
+	{ "page_saves", store_saved, NULL, NULL, NULL },
 	{ NULL, NULL, NULL, NULL, NULL },
 };
 
@@ -513,6 +565,7 @@ static PyMemberDef store_members[] = {
 	{ "ttl", T_DOUBLE, offsetof(struct store, ttl), READONLY, NULL },
 	{ "weak_instances", T_BOOL, offsetof(struct store, weak_instances), 0, NULL },
 	{ "closed", T_BOOL, offsetof(struct store, closed), 0, NULL },
+	{ "learned_seeks", T_INT, offsetof(struct store, learning.seeks), READONLY, NULL },
 	{ "name", T_OBJECT, offsetof(struct store, name), READONLY, NULL },
 	{ "on_evict", T_OBJECT, offsetof(struct store, on_evict), READONLY, NULL },
 	{ NULL, 0, 0, 0, NULL },

@@ -403,6 +403,8 @@ PyObject *store_compute(struct store *store, PyObject *key, Py_hash_t hash,
 {
 	struct computation *computation;
 	PyObject *value, *result;
+	uint64_t began_ns, now_ns;
+	bool ghost;
 
 	if (nr_computations && how->coalesce && taken(store, key, hash, &result))
 		return result;
@@ -410,11 +412,18 @@ PyObject *store_compute(struct store *store, PyObject *key, Py_hash_t hash,
 	if (!computation)
 		return NULL;
 	store->misses++;
+	began_ns = python_host_now_ns();
 	result = value = how->make(how->argument);
 	if (value) {
+		now_ns = python_host_now_ns();
+		ghost = store_is_ghost(store, hash);
 		result = store_put(store, key, hash, value, how->replace,
 				   &computation->generation);
 		Py_DECREF(value);
+		if (result) {
+			store_note_cost(store, ghost, (double)(now_ns - began_ns) / 1e9);
+			growth_learn(store->growth, now_ns);
+		}
 	}
 	end_with(computation, result);
 	let_go(computation);

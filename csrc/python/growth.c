@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "python/growth.h"
+#include "python/cache.h"
 
 #include <stddef.h>
 #include <structmember.h>
@@ -82,11 +82,23 @@ static PyObject *allow(PyObject *self, PyObject *args, PyObject *keywords)
 	Py_RETURN_NONE;
 }
 
+static PyObject *learn(PyObject *self, PyObject *now)
+{
+	unsigned long long now_ns = PyLong_AsUnsignedLongLong(now);
+
+	if (now_ns == (unsigned long long)-1 && PyErr_Occurred())
+		return NULL;
+	growth_learn((struct python_growth *)self, now_ns);
+	Py_RETURN_NONE;
+}
+
 static PyMethodDef methods[] = {
 	{ "exceeded", exceeded, METH_NOARGS,
 	  "Halve the allowance, which is used up, and call the watcher." },
 	{ "added", added, METH_NOARGS,
 	  "Return all bytes that were ever added, modulo 2**64." },
+	{ "learn", learn, METH_O,
+	  "Set the seeks of caches by what was measured, at a time in ns." },
 	{ "allow", (PyCFunction)(void (*)(void))allow, METH_VARARGS | METH_KEYWORDS,
 	  "Allow bytes from the moment when added() was what is given." },
 	{ NULL, NULL, 0, NULL },

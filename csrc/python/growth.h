@@ -10,6 +10,10 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include <stdint.h>
+
+struct store;
+
 /**
  * struct python_growth - the base of Growth
  * @grown: bytes that were added to caches since memory was read for the allowance, or
@@ -17,6 +21,8 @@
  * @before: all bytes that were added before those of @grown, modulo 2**64
  * @allowance: what @grown may be before the next look; infinity: no limit
  * @under_pressure: caches should not grow
+ * @stores: of caches that learn their seeks (cache_seeks.c)
+ * @learned_ns: when they last did, by CLOCK_MONOTONIC
  *
  * The GIL guards it.
  */
@@ -26,6 +32,8 @@ struct python_growth {
 	unsigned long long before;
 	double allowance;
 	char under_pressure;
+	struct store *stores;
+	uint64_t learned_ns;
 };
 
 int python_growth_exceeded(struct python_growth *growth);

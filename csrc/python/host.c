@@ -304,7 +304,7 @@ unsigned long python_pass_scan(void *arg, unsigned long nr_to_scan,
 				     nr_scanned);
 }
 
-static uint64_t now_ns(void)
+uint64_t python_host_now_ns(void)
 {
 	struct timespec now;
 
@@ -374,7 +374,7 @@ static void enter_python(uintptr_t *state)
 		return;
 	}
 	frame->gil = gil;
-	frame->stays_until_ns = now_ns() + switch_interval_ns();
+	frame->stays_until_ns = python_host_now_ns() + switch_interval_ns();
 	frame->outer = current_frame;
 	current_frame = frame;
 	*state = (uintptr_t)frame;
@@ -403,7 +403,7 @@ static bool may_stay_in_python(uintptr_t *state)
 {
 	const struct frame *frame = (const struct frame *)*state;
 
-	return *state & NO_FRAME || now_ns() < frame->stays_until_ns;
+	return *state & NO_FRAME || python_host_now_ns() < frame->stays_until_ns;
 }
 
 static const struct reclaim_host python_host = {
@@ -461,7 +461,7 @@ bool python_host_in_walk(void)
 
 void python_host_share_gil(uint64_t *until_ns)
 {
-	uint64_t now = now_ns();
+	uint64_t now = python_host_now_ns();
 
 	if (current_frame)
 		until_ns = &current_frame->stays_until_ns;
@@ -469,7 +469,7 @@ void python_host_share_gil(uint64_t *until_ns)
 		return;
 	if (*until_ns) {
 		PyEval_RestoreThread(PyEval_SaveThread());
-		now = now_ns();
+		now = python_host_now_ns();
 	}
 	*until_ns = now + switch_interval_ns();
 }

@@ -51,6 +51,9 @@ void python_host_hold_gil(struct shrinker *shrinker);
  */
 void python_host_share_gil(uint64_t *until_ns);
 
+/* CLOCK_MONOTONIC. */
+uint64_t python_host_now_ns(void);
+
 /* Whether this thread is in a walk that has called Python. */
 bool python_host_in_walk(void);
 

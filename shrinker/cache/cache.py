@@ -69,7 +69,16 @@ class CacheStatistics:
     expired: int
     """Entries that left because their ``ttl`` was over; not among ``evicted``."""
     ghost_hits: int
-    """Sets under pressure of keys that were evicted under pressure, not long ago."""
+    """Sets under pressure of keys that were evicted under pressure, not long ago; where
+    seeks are learned, at any time of keys that any reclaim has evicted."""
+    seeks: int
+    """Cost of a counted object (a page; with ``weigher=None`` an entry), in disk seeks,
+    at the last count."""
+    computed_seconds: float | None
+    """What an entry took to compute, the mean of the last minutes, where seeks are
+    learned; None: none was computed, or seeks are given."""
+    page_saves: float | None
+    """Seconds of computing that a counted object saves in a second; None as above."""
 
 
 class Cache(NotCopied, CacheFace, MutableMapping[K, V]):
@@ -94,7 +103,9 @@ class Cache(NotCopied, CacheFace, MutableMapping[K, V]):
     ``rebuild_seconds`` is what it takes to make one entry anew.  From it each count
     makes the shrinker's ``seeks``, which are those of a page (with ``weigher=None``, of
     an entry): the larger the entries, the cheaper.  Or ``seeks`` are given, of a page
-    or an entry, and stay as they are.  One of them, or neither.
+    or an entry, and stay as they are.  With neither they are 2, and learned where
+    ``cached`` or ``get_or_set`` computes what is set and ``min_age`` is 0: a cache of
+    the domain whose pages save more computing gives fewer of them (docs/caches.md).
 
     ``min_age``: scans leave entries alone that were set less than so many seconds
     ago; ``maxsize`` does not.
@@ -169,6 +180,8 @@ class Cache(NotCopied, CacheFace, MutableMapping[K, V]):
             rebuild_seconds=settings.rebuild_seconds,
             seconds_per_seek=SECONDS_PER_SEEK,
             max_seeks=MAX_SEEKS,
+            # Scans spare young entries whatever they are worth.
+            learns=seeks is None and rebuild_seconds is None and not min_age,
         )
         self._registration = _register(builder, store, unit_bytes)
         # In a garbage cycle its finaliser may come before ours.
@@ -313,6 +326,9 @@ class Cache(NotCopied, CacheFace, MutableMapping[K, V]):
             evict_errors=store.errors,
             expired=store.expired,
             ghost_hits=store.ghost_hits,
+            seeks=self._registration.seeks,
+            computed_seconds=store.computed_seconds,
+            page_saves=store.page_saves,
         )
 
 

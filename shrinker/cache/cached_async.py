@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from shrinker.cache.coalesce import Computations, is_overtaken
@@ -40,14 +41,16 @@ class _Misses:
         generation = store.generation
         if not self._coalesce:
             self._count_miss(args)
+            began = time.monotonic()
             value = await self._function(*args, **kwargs)
-            return store.keep(key, value, generation)
+            return store.keep(key, value, generation, time.monotonic() - began)
 
         async def compute() -> Any:
+            began = time.monotonic()
             value = await self._function(*args, **kwargs)
             if is_overtaken():
                 return value
-            value = store.keep(key, value, generation)
+            value = store.keep(key, value, generation, time.monotonic() - began)
             if is_overtaken():  # By another thread, just now.
                 store.pop(key, None)
             return value

@@ -33,6 +33,16 @@ class KeptEntries(Inheritor):
         self.store.keep_all()
         self._parent = os.getppid()
 
+    def explain_seeks(self) -> str | None:
+        """Return what was learned of the cost of a counted object; None: nothing."""
+        seconds, unit = (
+            self.store.page_seconds,
+            "a page" if self._unit_bytes == 1 else "an entry",
+        )
+        if not self.store.learned_seeks or seconds is None:
+            return None
+        return f"seeks {self.store.learned_seeks}: {_time(seconds)} {unit}"
+
     def inherited_bytes(self) -> int:
         """Return what they weigh; 0 once the parent has ended."""
         if self.store.kept and self._parent != os.getppid():
@@ -42,6 +52,13 @@ class KeptEntries(Inheritor):
     def give_inherited(self) -> bool:
         """Have them evicted from now on; return whether there were any."""
         return self.store.give_kept()
+
+
+def _time(seconds: float) -> str:
+    for unit, least in (("s", 1), ("ms", 1e-3), ("µs", 1e-6)):
+        if seconds >= least:
+            return f"{seconds / least:.3g} {unit}"
+    return f"{seconds / 1e-9:.3g} ns"
 
 
 _all: weakref.WeakSet[KeptEntries] = weakref.WeakSet()

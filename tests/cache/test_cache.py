@@ -158,6 +158,9 @@ def test_statistics(domain: Domain) -> None:
         "evict_errors": 0,
         "expired": 0,
         "ghost_hits": 0,
+        "seeks": 2,
+        "computed_seconds": None,
+        "page_saves": None,
     }
     assert cache.maxsize is None
     assert Cache(5, domain=domain).maxsize == 5

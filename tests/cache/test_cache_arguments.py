@@ -59,7 +59,7 @@ def state(cache: Cache[Any, Any]) -> Any:
         ("peek", 2, 2),
         ("pop", 1, 2),
         ("setdefault", 2, 2),
-        ("keep", 3, 3),
+        ("keep", 4, 4),
     ],
 )
 def test_numbers_of_arguments(
@@ -96,7 +96,7 @@ LOOKS: dict[str, Callable[[Cache[Any, Any], Any], object]] = {
     "delete": lambda cache, key: cache.__delitem__(key),
     "set": lambda cache, key: cache.__setitem__(key, 1),
     "setdefault": lambda cache, key: cache.setdefault(key, 1),
-    "keep": lambda cache, key: cache._store.keep(key, 1, cache._store.generation),
+    "keep": lambda cache, key: cache._store.keep(key, 1, cache._store.generation, 0.0),
 }
 
 
@@ -119,10 +119,10 @@ def test_generations(cache: Cache[Any, Any]) -> None:
     store = cache._store
     for wrong, error in (("1", TypeError), (-1, OverflowError), (2**64, OverflowError)):
         with pytest.raises(error):
-            store.keep(4, 40, wrong)  # type: ignore[arg-type]
-    assert store.keep(4, 40, 2**64 - 1) == 40
+            store.keep(4, 40, wrong, 0.0)  # type: ignore[arg-type]
+    assert store.keep(4, 40, 2**64 - 1, 0.0) == 40
     assert 4 not in cache
-    assert store.keep(4, 40, store.generation) == 40
+    assert store.keep(4, 40, store.generation, 0.0) == 40
     assert cache[4] == 40
 
 
@@ -175,7 +175,7 @@ def test_a_closed_cache_is_empty(cache: Cache[Any, Any]) -> None:
         with pytest.raises(ShrinkerError, match="closed"):
             LOOKS[refused](cache, 1)
     generation = cache._store.generation
-    assert cache._store.keep(1, 5, generation) == 5
+    assert cache._store.keep(1, 5, generation, 0.0) == 5
     assert len(cache) == 0
 
 

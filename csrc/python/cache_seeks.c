@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Seeks that are learned: which caches of a domain give their pages first.
+ *
+ * The more seeks a cache has, the less a pass takes of it.  What a page is worth is the
+ * time that it saves, and that is measured:
+ *
+ * - What @cached and get_or_set() compute is timed.  Each hit has saved the mean of it.
+ * - A key that is computed again while it is a ghost would have been a hit of a larger
+ *   cache.  So its time counts as well, and ghosts count as pages.  Without them a cache
+ *   that was made too small would seem to be of no use.
+ *
+ *	value = (hits * mean time + time for ghosts) / (pages + pages of ghosts) / time
+ *
+ * All sums fade, so that the last minutes count.  A cache whose pages are worth twice as
+ * much has 4 times the seeks: the square makes caches of little value give nearly all
+ * before others give much.
+ *
+ * What is learned decides which caches give, not how much all of them give: a pass asks
+ * the caches of the domain that learn for as much together as with the kernel's 2 seeks
+ * each.  So they stay comparable with others, and one that is alone has 2.
+ *
+ * A step for all caches of the domain comes with a computation or a scan of one of them,
+ * once a second at most.  A count then reads one number, without the GIL.
+ */
+#include "python/cache.h"
+
+#include <math.h>
+
+#define NS_PER_SECOND 1000000000
+#define NS_BETWEEN_STEPS NS_PER_SECOND
+/* What happened so long ago counts half. */
+#define FADE_SECONDS 60.0
+#define MOST_SECONDS 1e9
+/* Of computations: their mean stays where there are no new ones. */
+#define LEAST_COMPUTED 1e-3
+/* Of what the seeks of a cache are a square of the value, and steps to find it. */
+#define MOST_SCALE 1e12
+#define HALVINGS 50
+
+/* Enters a new store into the list of those that learn. */
+void store_begin_learning(struct store *store, uint64_t now_ns)
+{
+	struct python_growth *growth = store->growth;
+	struct learning *learning = &store->learning;
+
+	learning->on = true;
+	learning->since_ns = now_ns;
+	learning->next = growth->stores;
+	if (learning->next)
+		learning->next->learning.prev = store;
+	growth->stores = store;
+}
+
+void store_end_learning(struct store *store)
+{
+	struct learning *learning = &store->learning;
+
+	if (!learning->on)
+		return;
+	*(learning->prev ? &learning->prev->learning.next : &store->growth->stores) =
+		learning->next;
+	if (learning->next)
+		learning->next->learning.prev = learning->prev;
+	learning->on = false;
+}
+
+/**
+ * store_note_cost - note a computation whose result was set
+ * @ghost: its key was one before
+ */
+void store_note_cost(struct store *store, bool ghost, double seconds)
+{
+	struct learning *learning = &store->learning;
+
+	/* A clock that a test has stopped may go back. */
+	if (!learning->on || !(seconds >= 0 && seconds < MOST_SECONDS))
+		return;
+	learning->seconds += seconds;
+	learning->computed++;
+	if (ghost)
+		learning->lost += seconds;
+}
+
+/* Seconds to compute a counted object: a page, or an entry. */
+double store_object_seconds(const struct store *store)
+{
+	const struct learning *learning = &store->learning;
+
+	return learning->objects_per_entry > 0 ?
+		       learning->seconds / learning->computed / learning->objects_per_entry :
+		       0;
+}
+
+/* Lets the sums fade, adds what is new, and sets value and objects. */
+static void look_at(struct store *store, uint64_t now_ns)
+{
+	struct learning *learning = &store->learning;
+	uint64_t weight = store_get(&store->weight), kept = store_get(&store->kept);
+	double seconds = (double)(now_ns - learning->since_ns) / NS_PER_SECOND;
+	double fade = FADE_SECONDS / (FADE_SECONDS + seconds);
+	double entries = (double)store_get(&store->nr_entries), objects, all;
+
+	learning->since_ns = now_ns;
+	learning->window = learning->window * fade + seconds;
+	/* cache_clear() sets hits to 0. */
+	learning->hits = learning->hits * fade +
+			 (double)(store->hits -
+				  (store->hits < learning->seen ? 0 : learning->seen));
+	learning->seen = store->hits;
+	learning->lost *= fade;
+	if (learning->computed > LEAST_COMPUTED) {
+		learning->seconds *= fade;
+		learning->computed *= fade;
+	}
+	objects = weight > kept ? (double)store_objects(store, weight - kept) : 0;
+	if (entries > 0)
+		learning->objects_per_entry = (double)weight / (double)store->unit / entries;
+	learning->objects = learning->computed > 0 ? objects : 0;
+	if (!learning->objects)
+		return;
+	all = objects + (double)store->nr_ghosts * learning->objects_per_entry;
+	learning->value = (learning->hits * learning->seconds / learning->computed +
+			   learning->lost) /
+			  all / learning->window;
+}
+
+/* Seeks of a store whose value is @ratio of the largest, before rounding. */
+static double seeks_at(const struct store *store, double scale, double largest)
+{
+	double ratio = store->learning.value / largest;
+	double seeks = scale * ratio * ratio;
+
+	return seeks < 1 ? 1 : seeks > store->max_seeks ? store->max_seeks : seeks;
+}
+
+/* Finds the largest scale at which a pass asks for as much as with 2 seeks each. */
+static double find_scale(const struct python_growth *growth, double objects, double largest)
+{
+	double low = 1, high = MOST_SCALE;
+	int i;
+
+	for (i = 0; i < HALVINGS; i++) {
+		double scale = sqrt(low * high), asked = 0;
+		const struct store *store;
+
+		for (store = growth->stores; store; store = store->learning.next)
+			asked += store->learning.objects / seeks_at(store, scale, largest);
+		*(asked * DEFAULT_SEEKS >= objects ? &low : &high) = scale;
+	}
+	return low;
+}
+
+/**
+ * growth_learn - set the seeks of a domain's caches by what was measured
+ *
+ * Does nothing less than a second after the last time.  Runs no Python code.
+ */
+void growth_learn(struct python_growth *growth, uint64_t now_ns)
+{
+	double objects = 0, largest = 0, scale;
+	struct store *store;
+
+	if (!growth->stores || now_ns < growth->learned_ns + NS_BETWEEN_STEPS)
+		return;
+	growth->learned_ns = now_ns;
+	for (store = growth->stores; store; store = store->learning.next) {
+		look_at(store, now_ns);
+		objects += store->learning.objects;
+		if (largest < store->learning.value)
+			largest = store->learning.value;
+	}
+	if (!(largest > 0))
+		return;
+	scale = find_scale(growth, objects, largest);
+	for (store = growth->stores; store; store = store->learning.next)
+		if (store->learning.computed > 0)
+			atomic_store_explicit(
+				&store->learning.seeks,
+				(int)(seeks_at(store, scale, largest) + 0.5),
+				memory_order_relaxed);
+}

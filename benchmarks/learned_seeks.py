@@ -21,8 +21,8 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import itertools
+import math
 import random
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,6 +44,8 @@ WARM = 4
 PAGE = 4096
 NEAR = 0.98
 """A reclaim goes down to this part of the limit."""
+WALKS = 4
+"""So many at one priority."""
 GRID = 20
 """Sizes at which the offline split knows a cache's misses."""
 
@@ -121,13 +123,24 @@ class Caches:
         return [-(-cache.weight // PAGE) for cache in self.caches]
 
     def hold(self, limits: Sequence[float]) -> None:
-        """Reclaim where a domain's caches have more than its limit."""
+        """Reclaim where a domain's caches have more than its limit.
+
+        As ``protect()`` does: walks at the priority that frees what is missing; where
+        that is not enough, since entries get their second chance, a few more of them,
+        and then more urgent ones.
+        """
         for domain, limit, caches in zip(
             self.domains, limits, self._by_domain(), strict=True
         ):
-            pages = sum(-(-cache.weight // PAGE) for cache in caches)
-            if pages > limit:
-                domain.reclaim(int(pages - limit * NEAR) + 1)
+            urgent = 0
+            for walk in itertools.count():
+                pages = sum(-(-cache.weight // PAGE) for cache in caches)
+                missing = pages - limit * NEAR if walk else pages - limit
+                if missing <= 0:
+                    break
+                fitting = math.ceil(math.log2(pages / max(1, missing)))
+                urgent += walk > 0 and walk % WALKS == 0
+                domain.reclaim(0, priority=max(0, min(12, fitting) - urgent))
 
     def _by_domain(self) -> list[list[Cache[int, int]]]:
         if len(self.domains) == 1:
@@ -240,9 +253,11 @@ def best_split(
     return remembered
 
 
-def measure(
-    requests: list[Request],
-) -> dict[int, dict[str, tuple[float, list[list[int]]]]]:
+Found = dict[int, dict[str, tuple[float, list[list[int]]]]]
+"""By steps and policy: the seconds lost, and the pages of each cache now and then."""
+
+
+def measure(requests: list[Request]) -> Found:
     """Return what each policy loses, and its pages, by steps."""
     full = [
         -(-len({key for of, key in requests if of == kind}) * KINDS[kind].size // PAGE)
@@ -257,19 +272,17 @@ def measure(
         "learned": (True, {}, lambda part: [part * whole]),
         "offline": (False, {}, best_split(curves, full)),
     }
-    found: dict[int, dict[str, tuple[float, list[list[int]]]]] = {}
+    found: Found = {}
     for steps in STEPS:
         found[steps] = {}
         for name, (together, options, split) in policies.items():
             caches = Caches(together, **options)
             found[steps][name] = run(requests, steps, caches, split)
-            if "-v" in sys.argv:
-                print(name, [c.registration.seeks for c in caches.caches])
             caches.close()
     return found
 
 
-def print_table(found: dict[int, dict[str, tuple[float, list[list[int]]]]]) -> None:
+def print_table(found: Found) -> None:
     """Print the seconds lost, and how they compare."""
     names = list(next(iter(found.values())))
     print(f"{'seconds of computing again':30}", *(f"{name:>10}" for name in names))
@@ -284,15 +297,50 @@ def print_table(found: dict[int, dict[str, tuple[float, list[list[int]]]]]) -> N
         )
 
 
+def draw(found: Found, path: Path) -> None:
+    """Write the picture: what each cache has, by policy and steps."""
+    import matplotlib as mpl  # noqa: PLC0415 - only for plots
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
+    from shrinker.bench.plot import STYLE  # noqa: PLC0415
+
+    settings = {**STYLE, "svg.hashsalt": "learned_seeks", "svg.fonttype": "none"}
+    names = list(next(iter(found.values())))
+    with mpl.rc_context(settings):
+        figure = Figure(figsize=(9, 4.6), layout="constrained")
+        rows = figure.subplots(len(found), len(names), sharex=True, sharey=True)
+        for row, (steps, policies) in zip(rows, found.items(), strict=True):
+            for axes, (name, (lost, seen)) in zip(row, policies.items(), strict=True):
+                part = lost / policies["offline"][0]
+                axes.stackplot(
+                    [i * SECONDS / len(seen) for i in range(len(seen))],
+                    [
+                        [pages[kind] * PAGE / 2**20 for pages in seen]
+                        for kind in range(len(KINDS))
+                    ],
+                    labels=[kind.name for kind in KINDS],
+                    linewidth=0,
+                )
+                axes.set(title=f"{name}, {steps} steps: {part:.2f}", xmargin=0)
+            row[0].set_ylabel("MiB")
+        for axes in rows[-1]:
+            axes.set_xlabel("seconds")
+        handles, labels = axes.get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+        metadata = {"Date": None} if path.suffix == ".svg" else None
+        figure.savefig(path, metadata=metadata, dpi=130)
+
+
 def main() -> None:
     """Measure, print, draw."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--requests", type=int, default=400_000)
     parser.add_argument("--plot", type=Path, help="file for a picture")
-    parser.add_argument("-v", action="store_true")
     options = parser.parse_args()
     found = measure(make_requests(options.requests))
     print_table(found)
+    if options.plot:
+        draw(found, options.plot)
 
 
 if __name__ == "__main__":

@@ -305,6 +305,7 @@ void store_clear(struct store *store)
 	uint64_t left = store_get(&store->nr_entries);
 
 	store->generation++;
+	store->spare_room = 0;
 	store_drop_ghosts(store);
 	for (;;) {
 		PyObject *key, *value;
@@ -526,19 +527,22 @@ static int make_room(struct store *store, struct entry *entry, bool added,
 		.now = entry->born,
 		.keep = entry,
 	};
-	bool on_trial = false;
+	bool pressed = growth->under_pressure, on_trial = false;
 	int ret = 0;
 
-	if (growth->under_pressure) {
+	if (pressed) {
 		uint64_t kept = store_get(&store->kept);
 		uint64_t least = before - kept > entry->weight ? before :
 								 kept + entry->weight;
 
+		least = add_up_to_max(least, store->spare_room);
 		if (least < work.limit)
 			work.limit = least;
 		on_trial = added && !store_take_ghost(store, entry->hash);
-	} else if (added && store->learning.computed > 0) {
-		store_take_ghost(store, entry->hash);
+	} else {
+		store->spare_room = 0;
+		if (added && store->learning.computed > 0)
+			store_take_ghost(store, entry->hash);
 	}
 	if (store->ttl > 0 || !has_room(store, &work)) {
 		entry_pin(entry);
@@ -551,6 +555,13 @@ static int make_room(struct store *store, struct entry *entry, bool added,
 			store_try(store, entry);
 		if (ret < 0)
 			return ret;
+	}
+	/* For the next sets: otherwise each large entry that goes for a small one would make
+	 * the cache smaller for as long as memory is short. */
+	if (pressed) {
+		uint64_t weight = store_get(&store->weight);
+
+		store->spare_room = work.limit > weight ? work.limit - weight : 0;
 	}
 	/* Evicted entries are not subtracted: a thread's allocator may not get the memory
 	 * of entries that another thread has allocated. */

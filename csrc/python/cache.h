@@ -139,6 +139,7 @@ struct timed_entry {
  * @ghosts: parts of hashes, by the hash; NULL: there are none
  * @ghost_shift: 64 minus the logarithm of the number of places in @ghosts; 0: none
  * @nr_ghosts: places in use in @ghosts
+ * @spare_room: weight that sets under pressure have evicted beyond what they added
  * @last_on_trial: the entry on trial that is last in the order; NULL if there is none
  * @nr_on_trial: entries on trial
  * @errors: of eviction callbacks, by kind
@@ -180,6 +181,7 @@ struct store {
 	uint32_t *ghosts;
 	int ghost_shift;
 	uint64_t nr_ghosts;
+	uint64_t spare_room;
 	struct entry *last_on_trial;
 	uint64_t nr_on_trial;
 	unsigned long long errors[NR_CACHE_ERRORS];

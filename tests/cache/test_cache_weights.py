@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -198,6 +199,40 @@ def test_growth_is_accounted(domain: Domain) -> None:
     entries[2] = 2
     assert looks == [0]
     growth.unwatch()
+
+
+def test_entries_of_all_sizes_under_pressure(domain: Domain) -> None:
+    """A large entry that goes for a small one leaves its room to the next ones.
+
+    Otherwise the cache would have less after each, as long as memory is short.
+    """
+    dice = random.Random(1)  # noqa: S311 - sizes
+    sizes = [4096 * dice.choice((1, 2, 5, 400)) for _ in range(3_000)]
+    cache: Cache[int, int] = Cache(weigher=lambda _key, size: size, domain=domain)
+    for n, size in enumerate(sizes[:1_000]):
+        cache[n] = size
+    weight = cache.weight
+    domain.under_pressure = True
+    for n, size in enumerate(sizes[1_000:], 1_000):
+        cache[n] = size
+        assert 0.98 * weight <= cache.weight <= weight
+    # What others take out is not room for sets.
+    cache.registration.scan(cache.weight // 2 // 4096)
+    weight = cache.weight
+    for n in range(100):
+        cache[-n - 1] = 4096 * 500
+    assert cache.weight <= weight + 4096 * 400
+    # Nor is there any after the pressure, or a clear().
+    cache.clear()
+    cache[0] = 4096
+    cache[1] = 4096
+    assert cache.weight == 4096
+    domain.under_pressure = False
+    cache[2] = 4096 * 50
+    domain.under_pressure = True
+    cache[3] = 4096
+    assert cache.weight <= 4096 * 51
+    check_sound(cache, lambda _key, size: size)
 
 
 def test_a_reclaim_may_start_inside_an_insert(domain: Domain) -> None:

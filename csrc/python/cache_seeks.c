@@ -31,10 +31,12 @@
 #define NS_BETWEEN_STEPS NS_PER_SECOND
 /* What happened so long ago counts half. */
 #define FADE_SECONDS 60.0
+/* A younger cache is taken to be so old: its first hits are no rate yet. */
+#define LEAST_WINDOW 5.0
 #define MOST_SECONDS 1e9
 /* Of computations: their mean stays where there are no new ones. */
 #define LEAST_COMPUTED 1e-3
-/* Of what the seeks of a cache are a square of the value, and steps to find it. */
+/* Of the factor of the squares, and how often its range is halved to find it. */
 #define MOST_SCALE 1e12
 #define HALVINGS 50
 
@@ -97,12 +99,17 @@ static void look_at(struct store *store, uint64_t now_ns)
 {
 	struct learning *learning = &store->learning;
 	uint64_t weight = store_get(&store->weight), kept = store_get(&store->kept);
-	double seconds = (double)(now_ns - learning->since_ns) / NS_PER_SECOND;
+	/* Another thread may have made it after @now_ns was read. */
+	double seconds = now_ns < learning->since_ns ?
+				 0 :
+				 (double)(now_ns - learning->since_ns) / NS_PER_SECOND;
 	double fade = FADE_SECONDS / (FADE_SECONDS + seconds);
-	double entries = (double)store_get(&store->nr_entries), objects, all;
+	double entries = (double)store_get(&store->nr_entries), objects, all, window;
 
-	learning->since_ns = now_ns;
+	if (seconds > 0)
+		learning->since_ns = now_ns;
 	learning->window = learning->window * fade + seconds;
+	window = learning->window < LEAST_WINDOW ? LEAST_WINDOW : learning->window;
 	/* cache_clear() sets hits to 0. */
 	learning->hits = learning->hits * fade +
 			 (double)(store->hits -
@@ -122,7 +129,7 @@ static void look_at(struct store *store, uint64_t now_ns)
 	all = objects + (double)store->nr_ghosts * learning->objects_per_entry;
 	learning->value = (learning->hits * learning->seconds / learning->computed +
 			   learning->lost) /
-			  all / learning->window;
+			  all / window;
 }
 
 /* Seeks of a store whose value is @ratio of the largest, before rounding. */
@@ -167,14 +174,14 @@ void growth_learn(struct python_growth *growth, uint64_t now_ns)
 	for (store = growth->stores; store; store = store->learning.next) {
 		look_at(store, now_ns);
 		objects += store->learning.objects;
-		if (largest < store->learning.value)
+		if (store->learning.objects && largest < store->learning.value)
 			largest = store->learning.value;
 	}
 	if (!(largest > 0))
 		return;
 	scale = find_scale(growth, objects, largest);
 	for (store = growth->stores; store; store = store->learning.next)
-		if (store->learning.computed > 0)
+		if (store->learning.objects)
 			atomic_store_explicit(
 				&store->learning.seeks,
 				(int)(seeks_at(store, scale, largest) + 0.5),

@@ -260,6 +260,25 @@ def test_hits_that_were_set_to_nought(domain: Domain, clock: Clock) -> None:
     assert saves == pytest.approx(110 * 0.5 / 10 / 20, rel=0.2)
 
 
+def test_a_cache_that_is_younger_than_the_step(domain: Domain, clock: Clock) -> None:
+    """A thread may read the clock, and go on when another one has made a cache."""
+    cache: Cache[int, int] = Cache(weigher=None, domain=domain)
+    domain._growth.learn(2 * 10**9)
+    for key in range(10):
+        compute(cache, key, 0.5)
+    use(cache, 10)
+    clock.passes(10)
+    assert cache.statistics().page_saves == pytest.approx(100 * 0.5 / 10 / 10, rel=0.1)
+
+
+def test_a_young_cache(domain: Domain, clock: Clock) -> None:
+    """A few hits in its first second are no rate yet."""
+    cache = filled(domain, 0.5, n=10)
+    use(cache)
+    clock.passes(1)
+    assert cache.statistics().page_saves == pytest.approx(10 * 0.5 / 10 / 5, rel=0.1)
+
+
 def test_ghosts_are_kept_where_there_is_a_cost(domain: Domain) -> None:
     """Without one they would take time and memory for nothing."""
     timed, untimed = filled(domain, 0.01), filled(domain, 0.01)
@@ -326,6 +345,11 @@ def test_an_empty_cache(domain: Domain, clock: Clock) -> None:
     clock.passes(10)
     assert seeks_of(other) == 2
     assert empty.registration.count() == 0
+    # What it was worth does not count any more.
+    third = filled(domain, 1e-9)
+    use(third)
+    clock.passes(10)
+    assert (seeks_of(other), seeks_of(third)) == (MAX_SEEKS, 1)
 
 
 def test_caches_come_and_go(domain: Domain, clock: Clock) -> None:

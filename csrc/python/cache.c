@@ -532,10 +532,10 @@ static int make_room(struct store *store, struct entry *entry, bool added,
 
 	if (pressed) {
 		uint64_t kept = store_get(&store->kept);
-		uint64_t least = before - kept > entry->weight ? before :
-								 kept + entry->weight;
+		uint64_t room = add_up_to_max(before, store->spare_room);
+		uint64_t least = room - kept > entry->weight ? room :
+								kept + entry->weight;
 
-		least = add_up_to_max(least, store->spare_room);
 		if (least < work.limit)
 			work.limit = least;
 		on_trial = added && !store_take_ghost(store, entry->hash);

@@ -105,13 +105,15 @@ class LocMemCache(locmem.LocMemCache):  # type: ignore[misc]
     ) -> None:
         """Set a pickled value; the lock is held."""
         entries = self._cache
-        before = entries.weight
+        room = entries.weight + entries.spare_room
         super()._set(key, value, timeout)
+        entries.spare_room = 0
         if entries.growth.under_pressure:
-            limit = max(before, _weight(key, value))
+            limit = max(room, _weight(key, value))
             while entries.weight > limit:
                 evicted, _ = entries.popitem()
                 del self._expire_info[evicted]
+            entries.spare_room = limit - entries.weight
 
 
 class _Entries(OrderedDict[str, bytes]):
@@ -128,6 +130,8 @@ class _Entries(OrderedDict[str, bytes]):
         self.watched = False
         self.weight = 0
         """Bytes of all entries."""
+        self.spare_room = 0
+        """Bytes that the last set under pressure has evicted beyond what it added."""
 
     def __setitem__(self, key: str, value: bytes) -> None:
         old = self.get(key)
@@ -153,7 +157,7 @@ class _Entries(OrderedDict[str, bytes]):
     def clear(self) -> None:
         """Take out all entries."""
         super().clear()
-        self.weight = 0
+        self.weight = self.spare_room = 0
 
     def report_growth(self) -> None:
         """Have the reclaimer look at memory once caches have used their allowance."""

@@ -21,7 +21,7 @@ from shrinker.contrib import django as backend
 from shrinker.contrib.django import LocMemCache
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from shrinker import Domain
     from shrinker.registration import ShrinkerRegistration
@@ -213,6 +213,28 @@ def test_it_does_not_grow_under_pressure(
         assert cache._cache.weight <= before
     cache.set("huge", b"x" * 10**6)
     assert cache.get("huge") is not None
+    assert len(cache._cache) == 1
+    check_weight(cache)
+
+
+def test_entries_of_all_sizes_under_pressure(
+    domain: Domain, make: Callable[..., LocMemCache]
+) -> None:
+    """A large entry that goes for a small one leaves its room to the next ones."""
+    cache = make()
+    dice = Dice(4)
+
+    def fill(prefix: str) -> Iterator[int]:
+        for i in range(200):
+            cache.set(f"{prefix}{i}", b"x" * dice.choice((1_000, 2_000, 200_000)))
+            yield cache._cache.weight
+
+    *_, before = fill("first")
+    domain._growth.under_pressure = True
+    assert all(0.9 * before < weight <= before for weight in fill("next"))
+    cache.clear()
+    cache.set("a", b"x" * 1_000)
+    cache.set("b", b"x" * 1_000)
     assert len(cache._cache) == 1
     check_weight(cache)
 

@@ -7,6 +7,8 @@ by which a worker of pytest-xdist hears of its next test does not survive that.
 from __future__ import annotations
 
 import gc
+import sys
+from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,7 +16,7 @@ import pytest
 from shrinker import CallbackErrors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 __all__ = ["shortages"]
 
@@ -25,6 +27,33 @@ ENOUGH = 20
 
 Fewer do not say so: some go well without what they had no memory for.
 """
+
+FAILURES = 400
+"""To make one function, in one process; more than there are."""
+_held: dict[int, list[CodeType]] = {}
+
+
+def _hold_code(codes: Iterable[object]) -> None:
+    for code in codes:
+        if isinstance(code, CodeType) and id(code) not in _held:
+            _held[id(code)] = [code] * FAILURES
+            _hold_code(code.co_consts)
+
+
+def _hold_code_of_functions() -> None:
+    """Let no code of functions go before its time.
+
+    Where CPython 3.12 or 3.13 (3.12.1 and 3.13.0 do) has no memory for a function, it
+    drops its code once too often, and later crashes.  So all code inside of functions
+    is referred to, more than often enough, until the process ends.
+    """
+    if _held or not (3, 12) <= sys.version_info < (3, 14):
+        return
+    gc.unfreeze()  # Nothing is found that conftest.py has frozen.
+    for each in gc.get_objects():
+        if type(each) is FunctionType:  # Some objects lie about their class.
+            _hold_code(each.__code__.co_consts)
+    gc.freeze()
 
 
 def shortages(
@@ -39,6 +68,7 @@ def shortages(
         "_testcapi", reason="CPython's test module is not here"
     )
     in_a_row = 0
+    _hold_code_of_functions()
 
     for start in range(MAX_ALLOCATIONS):
 

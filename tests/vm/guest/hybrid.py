@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 V1 = CGROUP2 / "memory"
 V2 = CGROUP2 / "unified"
 LIMIT_FILE = "memory.limit_in_bytes"
+HIERARCHY_FILE = "memory.use_hierarchy"
 # 120 MB through a cache.
 FILL = """
 reclaimer = protect().start()
@@ -33,12 +34,31 @@ def roots(check: Checks) -> None:
         )
 
 
+def not_hierarchical(check: Checks) -> None:
+    """Before Linux 5.11 a group of version 1 counts for itself until told otherwise."""
+    hierarchy = V1 / HIERARCHY_FILE
+    if not hierarchy.exists() or hierarchy.read_text("ascii") == "1\n":
+        return
+    a, below = V1 / "a", V1 / "a" / "below"
+    for directory in (a, below):
+        directory.mkdir()
+    write(a / LIMIT_FILE, 100 * MIB)
+    with Told(below) as process:
+        name = "version 1: not hierarchical"
+        check(name, [machine()], process.ask("levels()"))
+    for directory in (below, a):
+        remove(directory)
+
+
 def in_version_1(check: Checks) -> None:
     """Memory is in version 1."""
     if not (V1 / LIMIT_FILE).exists():
         return
     a, below, beside = V1 / "a", V1 / "a" / "below", V2 / "beside"
-    for directory in (a, below, beside):
+    a.mkdir()
+    if (a / HIERARCHY_FILE).exists():
+        write(a / HIERARCHY_FILE, 1)  # As systemd does at the root.
+    for directory in (below, beside):
         directory.mkdir()
     write(a / LIMIT_FILE, 100 * MIB)
     expected = ["cgroup v1 /a 100", machine()]
@@ -88,4 +108,4 @@ def in_version_2(check: Checks) -> None:
     remove(a)
 
 
-STEPS = [roots, in_version_1, in_version_2]
+STEPS = [roots, not_hierarchical, in_version_1, in_version_2]

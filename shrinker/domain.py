@@ -7,7 +7,6 @@ import itertools
 import operator
 import os
 import threading
-import time
 import weakref
 from typing import TYPE_CHECKING, Any, Self
 
@@ -338,12 +337,13 @@ class Domain(NotCopied):
         """Return a table: each shrinker's objects, passes, and what they did.
 
         Calls ``count_objects`` of each shrinker for each node.  A shrinker whose
-        callback raises shows ``?`` and keeps its other figures.  Caches whose seeks are
-        learned say what they are, and what a page takes to compute.  Where a reclaimer
-        runs and other processes live under the same limit, a table of them follows.
+        callback raises shows ``?`` and keeps its other figures.  A cache that has
+        learned its seeks shows them, and what a page of it takes to compute.  Where a
+        reclaimer runs and other processes live under the same limit, a table of them
+        follows.
         """
         self._check_open()
-        self._growth.learn(time.monotonic_ns())
+        self._growth.learn()
         report = registered.report(self._live())
         describe = self._growth.describe
         others = "" if describe is None else describe()

@@ -80,10 +80,11 @@ if TYPE_CHECKING:
             threads until then, but 4 KiB at least.
             """
 
-        def learn(self, now_ns: int, /) -> None:
+        def learn(self, now_ns: int = ..., /) -> None:
             """Set the seeks of caches by what was measured up to ``now_ns``.
 
-            Of ``time.monotonic_ns()``; nothing, less than a second after the last time.
+            By CLOCK_MONOTONIC; without it, up to now.  Does nothing less than a second
+            after the last time.
             """
 
         def added(self) -> int:

@@ -24,8 +24,9 @@ __all__ = ["Registered", "count_everywhere", "debugfs", "report", "warn_of_stall
 
 
 _DIRECTORY_BYTES = 127
-_LEARNED = 6  # The column of a report that is text.
 """Length of a directory's name, the number included."""
+_LEARNED = 6
+"""The column of a report that is text."""
 
 
 class Figures(Protocol):
@@ -104,8 +105,9 @@ def report(shrinkers: Iterable[Registered]) -> str:
     """Return a table with a line for each shrinker, aligned in columns.
 
     A shrinker whose count callback raises shows ``?`` for its objects and its
-    deferred work; one that is closed meanwhile is left out.  The last column says
-    what caches have learned of their cost; it is there where one has.
+    deferred work; one that is closed meanwhile is left out.  The last column,
+    ``learned``, shows the seeks that caches have learned.  Where none has, there is no
+    such column.
     """
     header = "shrinker", "objects", "deferred", "passes", "scanned", "freed", "learned"
     rows: list[tuple[str, ...]] = [header]
@@ -118,7 +120,9 @@ def report(shrinkers: Iterable[Registered]) -> str:
         except ShrinkerError:
             continue
         seen = shrinker.statistics()
-        explain = getattr(shrinker._keepalive, "explain_seeks", None)
+        # What is kept may be any object of the user's.
+        explain = getattr(shrinker._keepalive, "explain_seeks", str)
+        learned = explain() if callable(explain) else ""
         rows.append(
             (
                 shrinker.name,
@@ -127,7 +131,7 @@ def report(shrinkers: Iterable[Registered]) -> str:
                 str(seen.passes),
                 str(seen.scanned),
                 str(seen.freed),
-                (explain and explain()) or "",
+                learned if isinstance(learned, str) else "",
             )
         )
     if not any(row[-1] for row in rows[1:]):

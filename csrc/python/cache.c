@@ -419,6 +419,7 @@ int store_evict(struct store *store, struct eviction *work)
 		if (!expired && (store->growth->under_pressure ||
 				 (work->scan && store->learning.computed > 0)))
 			store_note_ghost(store, entry->hash);
+		work->freed = add_up_to_max(work->freed, weight);
 		if (evict(store, entry, expired) < 0)
 			return -1;
 	}
@@ -524,45 +525,60 @@ static int make_room(struct store *store, struct entry *entry, bool added,
 		.before = 0,
 		.objects = 0,
 		.looked = 0,
+		.freed = 0,
 		.now = entry->born,
 		.keep = entry,
 	};
 	bool pressed = growth->under_pressure, on_trial = false;
+	unsigned long long generation = store->generation, pressures = growth->pressures;
+	uint64_t spare = 0;
 	int ret = 0;
 
 	if (pressed) {
 		uint64_t kept = store_get(&store->kept);
-		uint64_t room = add_up_to_max(before, store->spare_room);
-		uint64_t least = room - kept > entry->weight ? room :
-								kept + entry->weight;
+		uint64_t room;
 
-		if (least < work.limit)
-			work.limit = least;
+		/* None of an earlier shortage: others may have that memory now. */
+		if (store->spare_pressure == pressures)
+			spare = store->spare_room;
+		room = add_up_to_max(before, spare);
+		if (room - kept < entry->weight)
+			room = kept + entry->weight;
+		if (room < work.limit)
+			work.limit = room;
 		on_trial = added && !store_take_ghost(store, entry->hash);
-	} else {
-		store->spare_room = 0;
-		if (added && store->learning.computed > 0)
-			store_take_ghost(store, entry->hash);
+	} else if (added && store->learning.computed > 0) {
+		store_take_ghost(store, entry->hash);
 	}
 	if (store->ttl > 0 || !has_room(store, &work)) {
 		entry_pin(entry);
 		if (store->ttl > 0)
-			ret = store_expire(store, work.now, EXPIRED_PER_SET, entry);
+			ret = store_expire(store, work.now, EXPIRED_PER_SET, entry,
+					   &work.freed);
 		if (!ret && !has_room(store, &work))
 			ret = store_evict(store, &work);
 		/* In a child that a callback has made it is kept. */
 		if (entry_unpin(entry) && on_trial && !store_keeps(store, entry))
 			store_try(store, entry);
-		if (ret < 0)
-			return ret;
 	}
-	/* For the next sets: otherwise each large entry that goes for a small one would make
-	 * the cache smaller for as long as memory is short. */
+	/*
+	 * The next sets may take what this one has evicted beyond what it added: otherwise
+	 * each large entry that goes for a small one would make the cache smaller for as
+	 * long as memory is short.  Not what scans or a clear took out meanwhile.
+	 */
 	if (pressed) {
 		uint64_t weight = store_get(&store->weight);
+		uint64_t room = work.limit > weight ? work.limit - weight : 0;
 
-		store->spare_room = work.limit > weight ? work.limit - weight : 0;
+		spare = add_up_to_max(spare, work.freed);
+		spare = spare > grown ? spare - grown : 0;
+		if (spare > room)
+			spare = room;
+		store->spare_room = generation == store->generation ? spare : 0;
+		store->spare_pressure = pressures;
 	}
+	if (ret < 0)
+		return ret;
 	/* Evicted entries are not subtracted: a thread's allocator may not get the memory
 	 * of entries that another thread has allocated. */
 	if (__builtin_add_overflow(growth->grown, (long long)grown * store->growth_unit,

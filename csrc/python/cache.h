@@ -85,6 +85,7 @@ struct sampling {
  * @hits: of look-ups
  * @computed, @seconds: computations, and what they took
  * @lost: of @seconds, for keys that were ghosts
+ * @ghosts: keys that became ghosts, without those that were set again
  * @next, @prev: stores of the domain that learn
  */
 struct learning {
@@ -99,6 +100,7 @@ struct learning {
 	double hits;
 	double computed, seconds;
 	double lost;
+	double ghosts;
 	struct store *next, *prev;
 };
 
@@ -138,8 +140,8 @@ struct timed_entry {
  * @ghost_hits: sets of keys that were ghosts; see cache_ghosts.c
  * @ghosts: parts of hashes, by the hash; NULL: there are none
  * @ghost_shift: 64 minus the logarithm of the number of places in @ghosts; 0: none
- * @nr_ghosts: places in use in @ghosts
  * @spare_room: weight that sets under pressure have evicted beyond what they added
+ * @spare_pressure: @pressures of the growth when @spare_room was set
  * @last_on_trial: the entry on trial that is last in the order; NULL if there is none
  * @nr_on_trial: entries on trial
  * @errors: of eviction callbacks, by kind
@@ -180,8 +182,8 @@ struct store {
 	unsigned long long ghost_hits;
 	uint32_t *ghosts;
 	int ghost_shift;
-	uint64_t nr_ghosts;
 	uint64_t spare_room;
+	unsigned long long spare_pressure;
 	struct entry *last_on_trial;
 	uint64_t nr_on_trial;
 	unsigned long long errors[NR_CACHE_ERRORS];
@@ -217,6 +219,7 @@ struct store {
  * @keep: entry that it passes over; pinned; or NULL
  * @objects: that were freed by a scan, as the shrinker counts them
  * @looked: weight of the entries that it looked at
+ * @freed: weight of the entries that it evicted
  */
 struct eviction {
 	bool scan;
@@ -231,6 +234,7 @@ struct eviction {
 	const struct entry *keep;
 	uint64_t objects;
 	uint64_t looked;
+	uint64_t freed;
 };
 
 /**
@@ -269,7 +273,7 @@ int store_now(double *seconds);
 void store_note_time(struct store *store, struct entry *entry);
 void store_forget_time(struct store *store, struct entry *entry);
 int store_expire(struct store *store, double now, unsigned long nr,
-		 const struct entry *keep);
+		 const struct entry *keep, uint64_t *freed);
 int store_expire_all(struct store *store);
 
 void store_link(struct entry *next, struct entry *entry);

@@ -7,13 +7,15 @@
  * for again and again.  So it is put on trial: a fifth of the entries, those that are
  * evicted first.  One that is used there goes to the tail when an eviction meets it.
  *
- * Ghosts are what is left of keys that were evicted under pressure.  A set of such a key
- * says that it was asked for again: it goes to the tail at once.  A table has a place
- * for each hash, and a newer ghost takes it from an older one; there are as many places
- * as the cache had entries at most, or up to twice that.  A place has half of the hash.
+ * Ghosts are what is left of keys that were evicted under pressure; where seeks are
+ * learned (cache_seeks.c), also of those that scans evicted.  A set of such a key says
+ * that it was asked for again: under pressure it goes to the tail at once.  A table has a
+ * place for each hash, and a newer ghost takes it from an older one; there are as many
+ * places as the cache had entries at most, or up to twice that.  A place has half of the
+ * hash.
  * Where two keys have it in common, one comes in without a trial, no more.
  *
- * Where nothing was evicted under pressure, there is no table.
+ * Where neither has evicted anything, there is no table.
  */
 #include "python/cache.h"
 
@@ -37,7 +39,6 @@ static uint32_t mark_of(uint64_t mixed)
 void store_note_ghost(struct store *store, Py_hash_t hash)
 {
 	uint64_t mixed = spread_hash(hash, 0);
-	uint32_t *place;
 
 	/* The first one, or the cache has grown.  There are two buckets for an entry. */
 	if (store->ghost_shift != store->shift + 1) {
@@ -47,9 +48,9 @@ void store_note_ghost(struct store *store, Py_hash_t hash)
 			return;
 		store->ghost_shift = store->shift + 1;
 	}
-	place = place_of(store, mixed);
-	store->nr_ghosts += !*place;
-	*place = mark_of(mixed);
+	*place_of(store, mixed) = mark_of(mixed);
+	if (store->learning.ghosts < (double)(store->nr_buckets / 2))
+		store->learning.ghosts++;
 }
 
 bool store_is_ghost(const struct store *store, Py_hash_t hash)
@@ -65,7 +66,7 @@ bool store_take_ghost(struct store *store, Py_hash_t hash)
 	if (!store_is_ghost(store, hash))
 		return false;
 	*place_of(store, spread_hash(hash, 0)) = 0;
-	store->nr_ghosts--;
+	store->learning.ghosts -= store->learning.ghosts < 1 ? store->learning.ghosts : 1;
 	store->ghost_hits++;
 	return true;
 }
@@ -75,7 +76,7 @@ void store_drop_ghosts(struct store *store)
 	PyMem_Free(store->ghosts);
 	store->ghosts = NULL;
 	store->ghost_shift = 0;
-	store->nr_ghosts = 0;
+	store->learning.ghosts = 0;
 }
 
 /*

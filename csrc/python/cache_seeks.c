@@ -29,16 +29,20 @@
 
 #define NS_PER_SECOND 1000000000
 #define NS_BETWEEN_STEPS NS_PER_SECOND
-/* What happened so long ago counts half. */
+/* With a step each second, sums fade to a half in 42 seconds; with one step after a
+ * minute, in that minute. */
 #define FADE_SECONDS 60.0
-/* A younger cache is taken to be so old: its first hits are no rate yet. */
-#define LEAST_WINDOW 5.0
-#define MOST_SECONDS 1e9
+/* The same of ghosts.  They fade, since a key that is not asked for again must not count as
+ * a page for ever; more slowly than hits, as one may come back after minutes. */
+#define FADE_GHOSTS_SECONDS 600.0
+/* A younger cache counts as this old: a few hits in its first second are not a rate. */
+#define MIN_WINDOW_SECONDS 5.0
+#define MAX_SECONDS 1e9
 /* Of computations: their mean stays where there are no new ones. */
-#define LEAST_COMPUTED 1e-3
+#define MIN_COMPUTED 1e-3
 /* Of the factor of the squares, and how often its range is halved to find it. */
-#define MOST_SCALE 1e12
-#define HALVINGS 50
+#define MAX_SCALE 1e12
+#define HALVINGS 20
 
 /* Enters a new store into the list of those that learn. */
 void store_begin_learning(struct store *store, uint64_t now_ns)
@@ -68,15 +72,16 @@ void store_end_learning(struct store *store)
 }
 
 /**
- * store_note_cost - note a computation whose result was set
- * @ghost: its key was one before
+ * store_note_cost - note a computation
+ * @ghost: its key was a ghost before its result was set
+ * @seconds: that it took; ignored where a clock has jumped
  */
 void store_note_cost(struct store *store, bool ghost, double seconds)
 {
 	struct learning *learning = &store->learning;
 
-	/* A clock that a test has stopped may go back. */
-	if (!learning->on || !(seconds >= 0 && seconds < MOST_SECONDS))
+	/* A clock that a test has set may go back, or years ahead. */
+	if (!learning->on || !(seconds >= 0 && seconds < MAX_SECONDS))
 		return;
 	learning->seconds += seconds;
 	learning->computed++;
@@ -104,19 +109,24 @@ static void look_at(struct store *store, uint64_t now_ns)
 				 0 :
 				 (double)(now_ns - learning->since_ns) / NS_PER_SECOND;
 	double fade = FADE_SECONDS / (FADE_SECONDS + seconds);
+	double most = seconds < FADE_SECONDS ? seconds : FADE_SECONDS;
 	double entries = (double)store_get(&store->nr_entries), objects, all, window;
 
 	if (seconds > 0)
 		learning->since_ns = now_ns;
-	learning->window = learning->window * fade + seconds;
-	window = learning->window < LEAST_WINDOW ? LEAST_WINDOW : learning->window;
+	/* Where nothing was computed for an hour, its hits count as those of a minute: the
+	 * next minutes must outweigh them. */
+	learning->window = learning->window * fade + most;
+	window = learning->window < MIN_WINDOW_SECONDS ? MIN_WINDOW_SECONDS : learning->window;
 	/* cache_clear() sets hits to 0. */
 	learning->hits = learning->hits * fade +
 			 (double)(store->hits -
-				  (store->hits < learning->seen ? 0 : learning->seen));
+				  (store->hits < learning->seen ? 0 : learning->seen)) *
+				 (seconds > 0 ? most / seconds : 1);
 	learning->seen = store->hits;
 	learning->lost *= fade;
-	if (learning->computed > LEAST_COMPUTED) {
+	learning->ghosts *= FADE_GHOSTS_SECONDS / (FADE_GHOSTS_SECONDS + seconds);
+	if (learning->computed > MIN_COMPUTED) {
 		learning->seconds *= fade;
 		learning->computed *= fade;
 	}
@@ -124,9 +134,11 @@ static void look_at(struct store *store, uint64_t now_ns)
 	if (entries > 0)
 		learning->objects_per_entry = (double)weight / (double)store->unit / entries;
 	learning->objects = learning->computed > 0 ? objects : 0;
-	if (!learning->objects)
+	if (!(learning->objects > 0))
 		return;
-	all = objects + (double)store->nr_ghosts * learning->objects_per_entry;
+	/* Hits go also to what was there before a fork. */
+	all = (double)store_objects(store, weight) +
+	      learning->ghosts * learning->objects_per_entry;
 	learning->value = (learning->hits * learning->seconds / learning->computed +
 			   learning->lost) /
 			  all / window;
@@ -144,7 +156,7 @@ static double seeks_at(const struct store *store, double scale, double largest)
 /* Finds the largest scale at which a pass asks for as much as with 2 seeks each. */
 static double find_scale(const struct python_growth *growth, double objects, double largest)
 {
-	double low = 1, high = MOST_SCALE;
+	double low = 1, high = MAX_SCALE;
 	int i;
 
 	for (i = 0; i < HALVINGS; i++) {
@@ -174,14 +186,14 @@ void growth_learn(struct python_growth *growth, uint64_t now_ns)
 	for (store = growth->stores; store; store = store->learning.next) {
 		look_at(store, now_ns);
 		objects += store->learning.objects;
-		if (store->learning.objects && largest < store->learning.value)
+		if (store->learning.objects > 0 && largest < store->learning.value)
 			largest = store->learning.value;
 	}
 	if (!(largest > 0))
 		return;
 	scale = find_scale(growth, objects, largest);
 	for (store = growth->stores; store; store = store->learning.next)
-		if (store->learning.objects)
+		if (store->learning.objects > 0)
 			atomic_store_explicit(
 				&store->learning.seeks,
 				(int)(seeks_at(store, scale, largest) + 0.5),

@@ -51,17 +51,21 @@ void store_forget_time(struct store *store, struct entry *entry)
  * store_expire - let entries go that have expired
  * @nr: as many at most
  * @keep: entry that stays; NULL: none
+ * @freed: their weight is added to it; NULL: not wanted
  *
  * Return: -1 with an exception set, which an eviction callback left.
  */
 int store_expire(struct store *store, double now, unsigned long nr,
-		 const struct entry *keep)
+		 const struct entry *keep, uint64_t *freed)
 {
 	struct entry *entry;
 
-	while (nr-- && (entry = store_first_expired(store, now, keep)))
+	while (nr-- && (entry = store_first_expired(store, now, keep))) {
+		if (freed)
+			*freed += entry->weight;
 		if (store_evict_entry(store, entry, true) < 0)
 			return -1;
+	}
 	return 0;
 }
 
@@ -72,5 +76,5 @@ int store_expire_all(struct store *store)
 
 	if (!store->oldest)
 		return 0;
-	return store_now(&now) < 0 ? -1 : store_expire(store, now, ULONG_MAX, NULL);
+	return store_now(&now) < 0 ? -1 : store_expire(store, now, ULONG_MAX, NULL, NULL);
 }

@@ -4,13 +4,13 @@
 #include <stddef.h>
 #include <structmember.h>
 
+#include "python/host.h"
+
 static PyMemberDef members[] = {
 	{ "grown", T_LONGLONG, offsetof(struct python_growth, grown), 0,
 	  "Bytes that were added to caches, of the allowance." },
 	{ "allowance", T_DOUBLE, offsetof(struct python_growth, allowance), 0,
 	  "Bytes that may be added before the next look." },
-	{ "under_pressure", T_BOOL, offsetof(struct python_growth, under_pressure),
-	  0, "Whether caches should not grow." },
 	{ NULL, 0, 0, 0, NULL },
 };
 
@@ -82,11 +82,12 @@ static PyObject *allow(PyObject *self, PyObject *args, PyObject *keywords)
 	Py_RETURN_NONE;
 }
 
-static PyObject *learn(PyObject *self, PyObject *now)
+/* Not the time of Python by default: a test may have stopped that, or put it years ahead. */
+static PyObject *learn(PyObject *self, PyObject *args)
 {
-	unsigned long long now_ns = PyLong_AsUnsignedLongLong(now);
+	unsigned long long now_ns = python_host_now_ns();
 
-	if (now_ns == (unsigned long long)-1 && PyErr_Occurred())
+	if (!PyArg_ParseTuple(args, "|K", &now_ns))
 		return NULL;
 	growth_learn((struct python_growth *)self, now_ns);
 	Py_RETURN_NONE;
@@ -97,16 +98,43 @@ static PyMethodDef methods[] = {
 	  "Halve the allowance, which is used up, and call the watcher." },
 	{ "added", added, METH_NOARGS,
 	  "Return all bytes that were ever added, modulo 2**64." },
-	{ "learn", learn, METH_O,
-	  "Set the seeks of caches by what was measured, at a time in ns." },
+	{ "learn", learn, METH_VARARGS,
+	  "Set the seeks of caches by what was measured, now or at a time in ns." },
 	{ "allow", (PyCFunction)(void (*)(void))allow, METH_VARARGS | METH_KEYWORDS,
 	  "Allow bytes from the moment when added() was what is given." },
 	{ NULL, NULL, 0, NULL },
 };
 
+static PyObject *get_pressure(PyObject *self, void *closure)
+{
+	(void)closure;
+	return PyBool_FromLong(((struct python_growth *)self)->under_pressure);
+}
+
+static int set_pressure(PyObject *self, PyObject *value, void *closure)
+{
+	struct python_growth *growth = (struct python_growth *)self;
+
+	(void)closure;
+	if (value != Py_True && value != Py_False) {
+		PyErr_SetString(PyExc_TypeError, "under_pressure must be a bool");
+		return -1;
+	}
+	growth->pressures += value == Py_True && !growth->under_pressure;
+	growth->under_pressure = value == Py_True;
+	return 0;
+}
+
+static PyGetSetDef computed[] = {
+	{ "under_pressure", get_pressure, set_pressure, "Whether caches should not grow.",
+	  NULL },
+	{ NULL, NULL, NULL, NULL, NULL },
+};
+
 static PyType_Slot slots[] = {
 	{ Py_tp_methods, methods },
 	{ Py_tp_members, members },
+	{ Py_tp_getset, computed },
 	{ Py_tp_doc, "The part of Growth that is written in C." },
 	{ 0, NULL },
 };

@@ -10,6 +10,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct store;
@@ -21,6 +22,7 @@ struct store;
  * @before: all bytes that were added before those of @grown, modulo 2**64
  * @allowance: what @grown may be before the next look; infinity: no limit
  * @under_pressure: caches should not grow
+ * @pressures: number of times that @under_pressure was set
  * @stores: of caches that learn their seeks (cache_seeks.c)
  * @learned_ns: when they last did, by CLOCK_MONOTONIC
  *
@@ -31,7 +33,8 @@ struct python_growth {
 	long long grown;
 	unsigned long long before;
 	double allowance;
-	char under_pressure;
+	bool under_pressure;
+	unsigned long long pressures;
 	struct store *stores;
 	uint64_t learned_ns;
 };

@@ -35,10 +35,8 @@ class KeptEntries(Inheritor):
 
     def explain_seeks(self) -> str | None:
         """Return what was learned of the cost of a counted object; None: nothing."""
-        seconds, unit = (
-            self.store.page_seconds,
-            "a page" if self._unit_bytes == 1 else "an entry",
-        )
+        seconds = self.store.page_seconds
+        unit = "a page" if self._unit_bytes == 1 else "an entry"
         if not self.store.learned_seeks or seconds is None:
             return None
         return f"seeks {self.store.learned_seeks}: {_time(seconds)} {unit}"

@@ -235,6 +235,53 @@ def test_entries_of_all_sizes_under_pressure(domain: Domain) -> None:
     check_sound(cache, lambda _key, size: size)
 
 
+def test_spare_room_adds_nothing_to_a_large_entry(domain: Domain) -> None:
+    """An entry that is larger than all others takes their place, and no more."""
+    cache: Cache[int, int] = Cache(weigher=lambda _key, size: size, domain=domain)
+    cache[0] = 40 * 4096
+    for n in range(1, 21):
+        cache[n] = 4096
+    weight = cache.weight
+    domain.under_pressure = True
+    cache[21] = 4096  # Evicts the first one.
+    assert cache.weight == 21 * 4096
+    cache[22] = 50 * 4096
+    assert cache.weight <= weight
+
+
+@pytest.mark.parametrize("how", ["clear", "scan"])
+def test_what_a_callback_takes_out_is_not_room(domain: Domain, how: str) -> None:
+    """Nor what another thread does, which runs during the callback."""
+
+    def on_evict(key: int, _size: int) -> None:
+        if key == 0:
+            cache.clear() if how == "clear" else cache.registration.scan(50)
+
+    cache: Cache[int, int] = Cache(
+        weigher=lambda _key, size: size, on_evict=on_evict, domain=domain
+    )
+    for n in range(100):
+        cache[n] = 4096
+    domain.under_pressure = True
+    for n in range(100, 200):
+        cache[n] = 4096
+    assert cache.weight <= 50 * 4096
+
+
+def test_room_of_an_earlier_shortage_is_gone(domain: Domain) -> None:
+    """Others may have that memory now, also where no set came between."""
+    cache: Cache[int, int] = Cache(weigher=lambda _key, size: size, domain=domain)
+    cache[0] = 40 * 4096
+    cache[1] = 4096
+    domain.under_pressure = True
+    cache[2] = 4096
+    domain.under_pressure = False
+    domain.under_pressure = True
+    for n in range(3, 20):
+        cache[n] = 4096
+    assert cache.weight == 2 * 4096
+
+
 def test_a_reclaim_may_start_inside_an_insert(domain: Domain) -> None:
     """The insert that exceeds the allowance may lead to a reclaim of its own cache."""
     cache: Cache[int, int] = Cache(weigher=None, domain=domain)

@@ -65,19 +65,19 @@ def seeks_of(cache: Cache[int, int]) -> int:
     return cache.statistics().seeks
 
 
-# --- who gives -----------------------------------------------------------------------
+# --- which caches give ----------------------------------------------------------------
 
 
-def test_what_is_dear_to_compute_stays(domain: Domain, clock: Clock) -> None:
+def test_what_is_expensive_to_compute_stays(domain: Domain, clock: Clock) -> None:
     """Of caches that are used alike, the one that is quickly made anew gives first."""
-    cheap, dear = filled(domain, 0.001), filled(domain, 0.01)
+    cheap, expensive = filled(domain, 0.001), filled(domain, 0.01)
     use(cheap)
-    use(dear)
+    use(expensive)
     clock.passes(10)
     assert seeks_of(cheap) == 1
-    assert seeks_of(dear) > 90
+    assert seeks_of(expensive) > 90
     domain.reclaim(600)
-    assert len(dear) > 900
+    assert len(expensive) > 900
     assert len(cheap) < 500
 
 
@@ -159,20 +159,20 @@ def test_what_is_not_used_any_more_gives_first(domain: Domain, clock: Clock) -> 
 
 def test_the_step_comes_by_itself(domain: Domain) -> None:
     """A computation or a scan of any of the caches makes it, by the real clock."""
-    cheap, dear = filled(domain, 0.001), filled(domain, 0.1)
+    cheap, expensive = filled(domain, 0.001), filled(domain, 0.1)
     use(cheap)
-    use(dear)
+    use(expensive)
     for step in (
         lambda: cheap.get_or_set(-1, lambda: 1),
         lambda: cheap.registration.scan(1),
         lambda: compute(cheap, -2, 0.001),
     ):
         time.sleep(1.01)
-        before = dear.statistics().page_saves
-        use(dear)
+        before = expensive.statistics().page_saves
+        use(expensive)
         step()
-        assert dear.statistics().page_saves != before
-        assert seeks_of(dear) == MAX_SEEKS
+        assert expensive.statistics().page_saves != before
+        assert seeks_of(expensive) == MAX_SEEKS
 
 
 def test_steps_are_a_second_apart(domain: Domain, clock: Clock) -> None:
@@ -184,6 +184,59 @@ def test_steps_are_a_second_apart(domain: Domain, clock: Clock) -> None:
     assert cache.statistics().page_saves == 0
     clock.passes(0.5)
     assert cache.statistics().page_saves != 0
+
+
+def test_ghosts_fade(domain: Domain, clock: Clock) -> None:
+    """A cache that was large once is not of less value for ever."""
+    former = filled(domain, 0.01, n=100 * PAGES)
+    former.registration.scan(99 * PAGES)
+    other = filled(domain, 0.01)
+    assert len(former) == len(other) == PAGES
+    for _ in range(60):
+        use(former, 3)
+        use(other)
+        clock.passes(60)
+    assert seeks_of(former) > seeks_of(other)
+
+
+def test_a_long_step(domain: Domain, clock: Clock) -> None:
+    """An hour without a step counts as a minute."""
+    former, present = filled(domain, 0.01), filled(domain, 0.01)
+    clock.passes(10)
+    former._store.hits += 3600 * PAGES
+    clock.passes(3600)
+    for _ in range(180):
+        use(present)
+        clock.passes(1)
+    assert seeks_of(former) < seeks_of(present)
+
+
+def test_hits_of_what_was_there_before_a_fork(domain: Domain, clock: Clock) -> None:
+    """They are not taken for hits of the child's own pages."""
+    inherited, own = filled(domain, 0.01, n=10 * PAGES), filled(domain, 0.01, n=1)
+    own.clear()
+    inherited._store.keep_all()  # As in the child of a fork.
+    for key in range(PAGES):
+        compute(inherited, -1 - key, 0.01)
+        compute(own, key, 0.01)
+    use(inherited)
+    use(own, 3)
+    clock.passes(10)
+    assert seeks_of(inherited) < seeks_of(own)
+
+
+def test_a_report_under_a_patched_clock(
+    domain: Domain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clock that a test has put years ahead does not stop the learning."""
+    cheap, expensive = filled(domain, 0.001), filled(domain, 0.1)
+    with monkeypatch.context() as patched:
+        patched.setattr(time, "monotonic_ns", lambda: 17 * 10**17)
+        domain.report()
+    use(cheap)
+    use(expensive)
+    time.sleep(1.01)
+    assert domain.report().splitlines()[0].endswith("learned")
 
 
 # --- what is measured ----------------------------------------------------------------
@@ -246,7 +299,7 @@ def test_the_mean_stays_where_nothing_is_computed(domain: Domain, clock: Clock) 
     assert saves == pytest.approx(0.5 / 60, rel=0.1)  # A hit of each in a minute.
 
 
-def test_hits_that_were_set_to_nought(domain: Domain, clock: Clock) -> None:
+def test_hits_that_were_set_to_zero(domain: Domain, clock: Clock) -> None:
     """``cache_clear()`` does that; what was before does not count again."""
     cache = filled(domain, 0.5, n=10)
     use(cache, 10)
@@ -321,18 +374,18 @@ def test_what_is_only_set_has_no_cost(domain: Domain, clock: Clock) -> None:
     """So it stays at 2, beside those that learn."""
     plain: Cache[int, int] = Cache(weigher=None, domain=domain)
     plain.update((key, key) for key in range(PAGES))
-    cheap, dear = filled(domain, 0.001), filled(domain, 0.1)
-    for cache in (plain, cheap, dear):
+    cheap, expensive = filled(domain, 0.001), filled(domain, 0.1)
+    for cache in (plain, cheap, expensive):
         use(cache)
     clock.passes(10)
-    assert [seeks_of(cache) for cache in (plain, cheap, dear)] == [2, 1, MAX_SEEKS]
+    assert [seeks_of(cache) for cache in (plain, cheap, expensive)] == [2, 1, MAX_SEEKS]
 
 
 def test_nothing_is_learned_without_use(domain: Domain, clock: Clock) -> None:
     """Where nothing saves anything, all stay as they are."""
-    cheap, dear = filled(domain, 0.001), filled(domain, 0.1)
+    cheap, expensive = filled(domain, 0.001), filled(domain, 0.1)
     clock.passes(10)
-    assert seeks_of(cheap) == seeks_of(dear) == 2
+    assert seeks_of(cheap) == seeks_of(expensive) == 2
     assert not domain.report().splitlines()[0].endswith("learned")
 
 

@@ -63,6 +63,23 @@ static uint32_t likeliest(const struct slot_worlds *worlds)
 	return best;
 }
 
+/*
+ * Only worlds with the fewest adopted slots stay.  Inside of a long pass each pass of
+ * another walker on the same counter may also have adopted a slot: such worlds would
+ * fill the set, and the one without would find no room to branch.
+ */
+static void drop_costly(struct slot_worlds *worlds)
+{
+	uint64_t fewest = worlds->world[likeliest(worlds)].adopted;
+	uint32_t w = 0;
+
+	while (w < worlds->nr_worlds)
+		if (worlds->world[w].adopted > fewest)
+			remove_world(worlds, w);
+		else
+			w++;
+}
+
 static void keep_likeliest(struct slot_worlds *worlds)
 {
 	swap_worlds(&worlds->world[0], &worlds->world[likeliest(worlds)]);
@@ -156,6 +173,8 @@ int slot_worlds_start(struct slot_worlds *worlds, uint64_t pass, int64_t nr,
 	if (worlds->world[0].nr_bindings >= CROWD_PASSES ||
 	    worlds->clock - worlds->branched > MAX_WORLD_LINES)
 		keep_likeliest(worlds);
+	if (worlds->nr_worlds > COSTLY_WORLDS)
+		drop_costly(worlds);
 	nr_worlds = worlds->nr_worlds;
 	worlds->clock++;
 	remember(worlds, time, pass, nr, 0);

@@ -24,6 +24,9 @@
 /* Worlds of a set at most: every choice of five walkers at once has room.  A full
  * set does not branch until worlds are dropped. */
 #define MAX_WORLDS 64
+/* With more worlds than this a set drops those that have adopted more slots than
+ * others: the cheapest explanation is taken. */
+#define COSTLY_WORLDS 8
 /* With so many unfinished passes a set has one world only: following more costs
  * more than it finds out. */
 #define CROWD_PASSES 64

@@ -160,6 +160,26 @@ static void follows_many_walkers(void)
 	CHECK_EQ(tally->overlaps, 4);
 }
 
+/* A walker that is preempted in a pass finds what all the passes since have left, which
+ * are more than a set has worlds. */
+static void follows_a_long_pass(void)
+{
+	struct trace_text_event start;
+	int64_t value = 0;
+	int i;
+
+	begin();
+	start = start_event(1, 0, 0, 0, 1000, 3);
+	feed(start);
+	for (i = 0; i < MAX_WORLDS + 10; i++)
+		value = feed_pass(start_event(2, 0, 0, value, 100000, 12), 0, 0);
+	feed(end_event(&start, 0, value));
+	look();
+	CHECK_EQ(tally->exact, MAX_WORLDS + 11);
+	CHECK_EQ(tally->overlaps, 1);
+	CHECK_EQ(tally->adopted, 0);
+}
+
 /* An impossible counter is inexact, and unexplained when nothing explains it. */
 static void finds_a_wrong_counter(void)
 {
@@ -584,6 +604,7 @@ int main(void)
 	RUN(explains_overlaps);
 	RUN(tells_counters_apart);
 	RUN(follows_many_walkers);
+	RUN(follows_a_long_pass);
 	RUN(finds_a_wrong_counter);
 	RUN(names_what_does_not_follow);
 	RUN(names_an_impossible_delta);

@@ -7,6 +7,8 @@ from pathlib import Path
 
 TRACES = Path(__file__).parent / "data" / "traces"
 DROP_CACHES = TRACES / "drop_caches.txt.xz"
+PRINT_ORDER = TRACES / "print_order.txt"
+"""Three passes, of which one is inexact."""
 NUMA_KSWAPD = TRACES / "hard" / "numa_kswapd_6.1.txt.xz"
 """Three of its passes are inexact."""
 

@@ -228,33 +228,41 @@ static void abandon(struct trace_replay *replay, struct open_pass **link)
 	remove_pass(replay, link);
 }
 
+/*
+ * Return: the time of the task's line before this one; 0 where it is not known.  Without
+ * a pid the lines of a processor are those of several tasks.
+ */
+static uint64_t next_line_of_task(struct trace_replay *replay,
+				  const struct trace_text_event *event)
+{
+	struct task_line *line = &replay->tasks[event->pid & (TASKS_KNOWN - 1)];
+	uint64_t before = line->task == event->pid ? line->time : 0;
+
+	if (event->pid <= 0)
+		return 0;
+	*line = (struct task_line){ event->pid, event->time };
+	return before;
+}
+
 /* Return: 0, or -1 without memory. */
 static int start_counters(struct trace_replay *replay,
 			  struct shrinker_state *shrinker,
-			  const struct open_pass *pass,
+			  const struct open_pass *pass, uint64_t earliest,
 			  const struct trace_text_event *start)
 {
 	int reading;
 
-	for (reading = 0; reading < TRACE_REPLAY_NR_READINGS; reading++) {
-		struct counter_set *set =
-			replay_counters(shrinker, pass->nid, reading);
-
-		if (!set)
-			continue;
-		replay_explain_waiting(replay, &shrinker->tallies[reading], set,
-				       pass->number, start->time, pass->nr);
-		if (slot_worlds_start(&set->worlds, pass->number, pass->nr,
-				      start->memcg_id, start->time))
+	for (reading = 0; reading < TRACE_REPLAY_NR_READINGS; reading++)
+		if (replay_start_counter(replay, shrinker, reading, pass,
+					 earliest, start))
 			return -1;
-	}
 	return 0;
 }
 
 /* Return: 0, or -1 without memory. */
 static int feed_start(struct trace_replay *replay,
 		      struct shrinker_state *shrinker,
-		      const struct trace_text_event *start)
+		      const struct trace_text_event *start, uint64_t earliest)
 {
 	struct open_pass **link =
 		find_pass(replay, task_of(start), shrinker->index);
@@ -284,6 +292,8 @@ static int feed_start(struct trace_replay *replay,
 		.number = replay->nr_starts++,
 		.line = start->line,
 		.losses = replay->nr_losses,
+		.memcg = start->memcg_id,
+		.time = start->time,
 		.in = { start->freeable, start->priority, start->pgs_scanned,
 			start->lru_pgs },
 		.nr = start->nr,
@@ -296,7 +306,7 @@ static int feed_start(struct trace_replay *replay,
 	*link = pass;
 	replay->nr_open++;
 	check_start(replay, shrinker, pass, start->flags);
-	return start_counters(replay, shrinker, pass, start);
+	return start_counters(replay, shrinker, pass, earliest, start);
 }
 
 static void feed_end(struct trace_replay *replay,
@@ -367,19 +377,21 @@ int trace_replay_feed(struct trace_replay *replay, const char *text,
 	for (i = 0; i < nr_events; i++) {
 		const struct trace_text_event *event = &events[i];
 		struct shrinker_state *shrinker;
+		uint64_t earliest;
 
 		if (event->kind == TRACE_LINE_LOST)
 			replay->nr_losses++;
 		if (event->kind != TRACE_LINE_START &&
 		    event->kind != TRACE_LINE_END)
 			continue;
+		earliest = next_line_of_task(replay, event);
 		if (replay_find_shrinker(replay, text, event, &shrinker))
 			return -1;
 		if (!shrinker)
 			replay->totals.untracked++;
 		else if (event->kind == TRACE_LINE_END)
 			feed_end(replay, shrinker, event);
-		else if (feed_start(replay, shrinker, event))
+		else if (feed_start(replay, shrinker, event, earliest))
 			return -1;
 	}
 	return 0;
@@ -392,6 +404,8 @@ void trace_replay_finish(struct trace_replay *replay)
 	for (i = 0; i < HASH_BUCKETS; i++)
 		while (replay->open[i])
 			abandon(replay, &replay->open[i]);
+	for (i = 0; i < replay->nr_shrinkers; i++)
+		replay_settle(replay, replay->shrinkers[i]);
 }
 
 static int likelier_reading(const struct shrinker_state *s)

@@ -97,6 +97,9 @@ enum trace_replay_reading {
 /**
  * struct trace_replay_tally - the passes of one shrinker under one reading
  * @exact: reproduced
+ * @reordered: exact ones whose lines stand in another order than the changes of their
+ *	counter
+ * @merged: exact ones whose counter includes counters of removed cgroups
  * @overlaps: exact ones whose counter includes another walker's work
  * @adopted: exact ones that took a counter not seen before, other than 0
  * @cost: what the reading does not explain, over all passes: impossible counters,
@@ -106,6 +109,8 @@ enum trace_replay_reading {
  */
 struct trace_replay_tally {
 	uint64_t exact;
+	uint64_t reordered;
+	uint64_t merged;
 	uint64_t overlaps;
 	uint64_t adopted;
 	uint64_t cost;
@@ -216,7 +221,8 @@ int trace_replay_feed(struct trace_replay *replay, const char *text,
 		      const struct trace_text_event *events, size_t nr_events);
 
 /**
- * trace_replay_finish - the recording is over: unfinished passes are orphans
+ * trace_replay_finish - the recording is over: unfinished passes are orphans, and what
+ *	no line has explained is not exact
  */
 void trace_replay_finish(struct trace_replay *replay);
 

@@ -101,7 +101,7 @@ static int64_t oldest_idle(const struct slot_world *world)
 }
 
 int64_t slot_world_add(struct slot_world *world, int64_t value, uint64_t memcg,
-		       uint64_t clock)
+		       const struct slot_line *line, uint64_t clock)
 {
 	if (world->nr_slots == MAX_SLOTS) {
 		int64_t oldest = oldest_idle(world);
@@ -114,19 +114,27 @@ int64_t slot_world_add(struct slot_world *world, int64_t value, uint64_t memcg,
 			sizeof(*world->slots))) {
 		return -1;
 	}
-	world->slots[world->nr_slots] = (struct slot){ .value = value,
-						       .born = clock,
-						       .touched = clock,
-						       .memcg = memcg };
+	world->slots[world->nr_slots] = (struct slot){
+		.value = value,
+		.adopter = value ? line->pass + 1 : 0,
+		.born = line->time,
+		.changed = line->time,
+		.touched = clock,
+		.memcg = memcg,
+		.task = line->task,
+		.found_empty = value == 0,
+	};
 	return world->nr_slots++;
 }
 
-int slot_world_take(struct slot_world *world, uint32_t slot, uint64_t pass,
-		    bool adopted, uint64_t clock)
+int slot_world_take(struct slot_world *world, uint32_t slot,
+		    const struct slot_line *line, bool fresh, uint64_t clock)
 {
-	uint64_t idle_since = world->slots[slot].touched;
+	uint64_t idle_since = fresh ? 0 : world->slots[slot].changed;
+	bool adopted = fresh && !world->slots[slot].found_empty;
 
 	world->slots[slot].value = 0;
+	world->slots[slot].changed = line->time;
 	world->slots[slot].touched = clock;
 	if (world->nr_bindings == MAX_BINDINGS)
 		return 0;
@@ -134,10 +142,12 @@ int slot_world_take(struct slot_world *world, uint32_t slot, uint64_t pass,
 	    grow((void **)&world->bindings, &world->max_bindings,
 		 sizeof(*world->bindings)))
 		return -1;
-	world->bindings[world->nr_bindings++] =
-		(struct slot_binding){ pass, idle_since, slot, adopted };
+	world->bindings[world->nr_bindings++] = (struct slot_binding){
+		line->pass, line->earliest, idle_since, slot,
+		line->task, fresh,	    adopted,
+	};
 	world->slots[slot].users++;
-	world->slots[slot].members += slot_mix(pass);
+	world->slots[slot].members += slot_mix(line->pass);
 	world->adopted += adopted;
 	return 0;
 }
@@ -153,16 +163,17 @@ static uint32_t unbind(struct slot_world *world, struct slot_binding *binding)
 	return slot;
 }
 
-void slot_world_end(struct slot_world *world, uint64_t pass, int64_t new_nr,
-		    uint64_t clock)
+void slot_world_end(struct slot_world *world, const struct slot_line *line,
+		    int64_t new_nr, uint64_t clock)
 {
-	struct slot_binding *binding = slot_world_binding(world, pass);
+	struct slot_binding *binding = slot_world_binding(world, line->pass);
 	uint32_t slot;
 
 	if (!binding)
 		return;
 	slot = unbind(world, binding);
 	world->slots[slot].value = new_nr;
+	world->slots[slot].changed = line->time;
 	world->slots[slot].touched = clock;
 	/* An idle slot at 0 says no more than no slot. */
 	if (!world->slots[slot].users && !new_nr)
@@ -181,29 +192,129 @@ void slot_world_drop(struct slot_world *world, uint64_t pass)
 		remove_slot(world, slot);
 }
 
-bool slot_world_join_late_start(struct slot_world *world, uint64_t pass,
-				int64_t needed)
+/* --- slots that are one counter --------------------------------------------- */
+
+/* Whether passes may have found @slot at 0 after the pass had taken its own one. */
+static bool found_after(const struct slot *slot,
+			const struct slot_binding *binding)
+{
+	return slot->found_empty && slot->task != binding->task &&
+	       slot->born >= binding->idle_since &&
+	       slot->born >= binding->earliest;
+}
+
+/* Passes of @from are bound to @into now. */
+static void join_slots(struct slot_world *world, uint32_t into, uint32_t from)
+{
+	uint32_t i;
+
+	for (i = 0; i < world->nr_bindings; i++)
+		if (world->bindings[i].slot == from)
+			world->bindings[i].slot = into;
+	world->slots[into].users = (uint16_t)(world->slots[into].users +
+					      world->slots[from].users);
+	world->slots[into].members += world->slots[from].members;
+	world->slots[from].users = 0;
+	remove_slot(world, from);
+}
+
+void slot_world_end_found(struct slot_world *world, uint64_t pass, int64_t left)
+{
+	uint32_t own = unbind(world, slot_world_binding(world, pass));
+	uint32_t i;
+
+	for (i = 0; i < world->nr_slots; i++)
+		if (i != own && world->slots[i].value == left &&
+		    world->slots[i].memcg == world->slots[own].memcg) {
+			join_slots(world, i, own);
+			return;
+		}
+	if (!world->slots[own].users)
+		remove_slot(world, own);
+}
+
+bool slot_world_end_adopted(struct slot_world *world, uint64_t pass,
+			    uint64_t adopter)
+{
+	struct slot_binding *binding = slot_world_binding(world, pass);
+	struct slot_binding *adopting = slot_world_binding(world, adopter);
+	uint32_t own = binding->slot;
+	uint32_t i;
+
+	for (i = 0; i < world->nr_slots; i++)
+		if (i != own && world->slots[i].adopter == adopter + 1)
+			break;
+	if (i == world->nr_slots)
+		return false;
+	if (adopting)
+		adopting->adopted = false;
+	unbind(world, binding);
+	world->slots[i].adopter = 0;
+	world->adopted--;
+	join_slots(world, i, own);
+	return true;
+}
+
+bool slot_world_join(struct slot_world *world, uint64_t pass, int64_t needed,
+		     bool taken_before)
 {
 	const struct slot_binding *binding = slot_world_binding(world, pass);
 	const struct slot *own;
 	uint32_t i;
 
-	if (!binding || binding->adopted)
+	if (!binding || world->slots[binding->slot].value)
 		return false;
 	own = &world->slots[binding->slot];
-	if (own->value)
-		return false;
+	taken_before &= binding->fresh && own->found_empty;
 	for (i = 0; i < world->nr_slots; i++) {
 		const struct slot *slot = &world->slots[i];
 
-		if (slot != own && !slot->users && slot->value == needed &&
+		if (slot != own && slot->value == needed &&
 		    slot->memcg == own->memcg &&
-		    slot->born > binding->idle_since) {
-			remove_slot(world, i);
+		    (taken_before || found_after(slot, binding))) {
+			join_slots(world, binding->slot, i);
 			return true;
 		}
 	}
 	return false;
+}
+
+uint32_t slot_world_find_sum(const struct slot_world *world, int64_t value,
+			     uint32_t found[2])
+{
+	uint32_t nr_found = 0, i, j;
+
+	for (i = 0; i < world->nr_slots && nr_found != 1; i++) {
+		const struct slot *a = &world->slots[i];
+
+		if (a->users)
+			continue;
+		if (a->value == value) {
+			found[0] = i;
+			nr_found = 1;
+		}
+		for (j = i + 1; j < world->nr_slots && !nr_found; j++) {
+			const struct slot *b = &world->slots[j];
+
+			if (!b->users &&
+			    wrap_add(a->value, b->value) == value) {
+				found[0] = j;
+				found[1] = i;
+				nr_found = 2;
+			}
+		}
+	}
+	return nr_found;
+}
+
+void slot_world_forget(struct slot_world *world, const uint32_t *found,
+		       uint32_t nr_found)
+{
+	uint32_t i;
+
+	/* The last slot moves into the gap, so the later one goes first. */
+	for (i = 0; i < nr_found; i++)
+		remove_slot(world, found[i]);
 }
 
 /* --- comparing ------------------------------------------------------------- */
@@ -284,27 +395,4 @@ bool slot_world_same(const struct slot_world *a, const struct slot_world *b)
 	return a->nr_bindings == b->nr_bindings &&
 	       a->nr_slots == b->nr_slots && same_bindings(a, b) &&
 	       same_idle(a, b);
-}
-
-bool slot_world_idle_sum(const struct slot_world *world, int64_t value,
-			 int nr_slots)
-{
-	uint32_t i, j;
-
-	for (i = 0; i < world->nr_slots; i++) {
-		const struct slot *a = &world->slots[i];
-
-		if (a->users || !a->value)
-			continue;
-		if (nr_slots == 1 && a->value == value)
-			return true;
-		for (j = i + 1; nr_slots == 2 && j < world->nr_slots; j++) {
-			const struct slot *b = &world->slots[j];
-
-			if (!b->users && b->value &&
-			    wrap_add(a->value, b->value) == value)
-				return true;
-		}
-	}
-	return false;
 }

@@ -13,8 +13,12 @@
 
 /* Of each hash table. */
 #define HASH_BUCKETS 65536
-/* Wrong ends of a set that wait for a line that explains them. */
+/* Wrong ends of a set that wait for lines that explain them. */
 #define MAX_WAITING 8
+/* Lines of a set for which they wait. */
+#define MAX_WAITING_LINES 256
+/* A power of two: of so many tasks the latest line is known. */
+#define TASKS_KNOWN 4096
 /* A problem that was counted, but not kept. */
 #define NO_PROBLEM SIZE_MAX
 
@@ -24,6 +28,8 @@
  * @number: counts the starts of the recording
  * @line: of the start
  * @losses: gaps in the recording before the start
+ * @memcg: id of the memory cgroup; 0 where the recording has none
+ * @time: of the start, nanoseconds
  * @in: count, and priority or pages, of the start
  * @nr, @delta, @total_scan, @pid, @nid: of the start
  * @shrinker: index
@@ -35,6 +41,8 @@ struct open_pass {
 	uint64_t number;
 	uint64_t line;
 	uint64_t losses;
+	uint64_t memcg;
+	uint64_t time;
 	struct era_input in;
 	int64_t nr;
 	int64_t delta;
@@ -48,20 +56,52 @@ struct open_pass {
 };
 
 /**
- * struct wrong_end - an end with an impossible counter, which a line to come may
- *	explain
- * @deadline: time of the last line that may, nanoseconds
+ * enum how_explained - what makes an end possible that is not as the lines stand
+ * @NOT_EXPLAINED: nothing so far
+ * @REORDERED: another order of the lines
+ * @MERGED: counters of removed cgroups that were added to this one
+ */
+enum how_explained { NOT_EXPLAINED, REORDERED, MERGED };
+
+/**
+ * struct wrong_end - an end with an impossible counter, until it is known whether
+ *	other lines explain it
+ * @problem: what it is counted as if they do not
+ * @tick: of the set, at the end
+ * @time: of the end, nanoseconds
  * @pass: number of the pass
+ * @memcg: of the pass
  * @needed: what the counter must have held
- * @problem: index, or NO_PROBLEM
- * @reason: as it is counted so far
+ * @held: what it held, as the lines stand
+ * @left: the counter afterwards
+ * @how: what explains it so far
+ * @task: of the pass
+ * @confirmed: a later line has found @left
+ * @adopted: the pass had adopted its counter
  */
 struct wrong_end {
-	uint64_t deadline;
+	struct trace_replay_problem problem;
+	uint64_t tick;
+	uint64_t time;
 	uint64_t pass;
+	uint64_t memcg;
 	int64_t needed;
-	size_t problem;
-	int reason;
+	int64_t held;
+	int64_t left;
+	enum how_explained how;
+	int32_t task;
+	bool confirmed;
+	bool adopted;
+};
+
+/**
+ * struct task_line - the latest line of a task
+ * @task: its pid; 0 where none is known
+ * @time: nanoseconds
+ */
+struct task_line {
+	int32_t task;
+	uint64_t time;
 };
 
 /**
@@ -125,6 +165,7 @@ struct shrinker_state {
  * @nr_starts: starts followed so far
  * @nr_losses: gaps so far
  * @nr_learnt: starts that only a batch not known before explains (least_fit_add())
+ * @tasks: latest lines, by the low bits of the pid
  */
 struct trace_replay {
 	enum pass_era era;
@@ -139,6 +180,7 @@ struct trace_replay {
 	uint64_t nr_starts;
 	uint64_t nr_losses;
 	uint64_t nr_learnt;
+	struct task_line tasks[TASKS_KNOWN];
 	struct trace_replay_totals totals;
 };
 
@@ -202,15 +244,16 @@ void replay_orphan_end(struct trace_replay *replay,
 /* --- counters.c ------------------------------------------------------------ */
 
 /**
- * replay_explain_waiting - whether a line explains wrong ends before it
- * @pass: number of the line's pass
- * @time: of the line
- * @held: what the counter held, as the line says
+ * replay_start_counter - a pass takes a counter under one reading
+ * @earliest: when the task had printed its line before
+ * @start: the event
+ *
+ * Return: 0, or -1 without memory.
  */
-void replay_explain_waiting(struct trace_replay *replay,
-			    struct trace_replay_tally *tally,
-			    struct counter_set *set, uint64_t pass,
-			    uint64_t time, int64_t held);
+int replay_start_counter(struct trace_replay *replay,
+			 struct shrinker_state *shrinker, int reading,
+			 const struct open_pass *pass, uint64_t earliest,
+			 const struct trace_text_event *start);
 
 /**
  * replay_end_counter - count the end of a pass under one reading
@@ -221,6 +264,9 @@ void replay_end_counter(struct trace_replay *replay,
 			struct shrinker_state *shrinker, int reading,
 			const struct open_pass *pass,
 			const struct trace_text_event *end, int64_t next);
+
+/** replay_settle - no more lines: count the wrong ends that still wait */
+void replay_settle(struct trace_replay *replay, struct shrinker_state *shrinker);
 
 #pragma GCC visibility pop
 

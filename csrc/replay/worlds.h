@@ -24,27 +24,48 @@
 /* Worlds of a set at most: every choice of five walkers at once has room.  A full
  * set does not branch until worlds are dropped. */
 #define MAX_WORLDS 64
+/* With more worlds than this a set drops those that have adopted more slots than
+ * others: the cheapest explanation is taken. */
+#define COSTLY_WORLDS 8
 /* With so many unfinished passes a set has one world only: following more costs
  * more than it finds out. */
 #define CROWD_PASSES 64
 /* Lines after its last branch for which a set follows several worlds.  Worlds that
  * nothing has told apart by then differ in slots that no pass takes any more. */
 #define MAX_WORLD_LINES 256
+/* Adoptions of a set, and lines since the last one, for which the end that left the
+ * value may still come. */
+#define MAX_ADOPTIONS 16
+#define MAX_ADOPTED_LINES 256
 /* Changes that a set remembers, to find lines that are out of order. */
 #define MAX_CHANGES 128
 
 /**
  * struct slot_change - what one line says about a counter
- * @time: of the line, nanoseconds
- * @pass: number of the line's pass
+ * @line: the line
  * @before: value of the counter before the pass changed it
  * @after: value of the counter after that
+ * @end: it is the line of an end
  */
 struct slot_change {
-	uint64_t time;
-	uint64_t pass;
+	struct slot_line line;
 	int64_t before;
 	int64_t after;
+	bool end;
+};
+
+/**
+ * struct slot_adoption - a slot that a pass has adopted
+ * @start: of the pass
+ * @memcg: of the slot
+ * @value: what the pass found; 0: nothing to be found out
+ * @counted: the pass has ended and is counted
+ */
+struct slot_adoption {
+	struct slot_line start;
+	uint64_t memcg;
+	int64_t value;
+	bool counted;
 };
 
 /**
@@ -53,6 +74,9 @@ struct slot_change {
  * @nr_changes: so far
  * @clock: ticks at each line
  * @branched: tick of the last branch
+ * @adopted: tick of the last adoption
+ * @adoptions: the latest ones, in a ring
+ * @nr_adoptions: so far
  */
 struct slot_worlds {
 	struct slot_world world[MAX_WORLDS];
@@ -60,6 +84,9 @@ struct slot_worlds {
 	uint64_t nr_changes;
 	uint64_t clock;
 	uint64_t branched;
+	uint64_t adopted;
+	struct slot_adoption adoptions[MAX_ADOPTIONS];
+	uint64_t nr_adoptions;
 	uint32_t nr_worlds;
 };
 
@@ -72,19 +99,38 @@ struct slot_worlds {
 enum slot_verdict { SLOT_EXACT, SLOT_WRONG, SLOT_UNBOUND };
 
 /**
+ * least_merged - with fewer idle slots that hold what is missing no cgroup was removed
+ * @value: of the pass's own slot
+ *
+ * Where that is at 0, a single slot that holds all that is needed may as well be the
+ * pass's own one.
+ */
+static inline uint32_t least_merged(int64_t value)
+{
+	return value ? 1 : 2;
+}
+
+/**
  * struct slot_end - the answer of slot_worlds_end()
  * @verdict: whether the counter is possible
  * @adopted: the pass had taken a new slot with a value other than 0
- * @late_start: where wrong: the counter is possible if the start was printed long
- *	after the pass took the counter.  An idle slot holds what is needed, and it
- *	was first seen, at 0, after the pass's own slot was last touched: so the two
- *	slots are one counter.
+ * @late_start: where wrong: the counter is possible if a start was printed long after
+ *	the pass took the counter.  An idle slot holds what is needed.  Either it was
+ *	first seen, at 0, after the pass's own slot was last touched: then this pass's
+ *	start is late.  Or this pass may have found 0 between start and end of the pass
+ *	that left the value.  So the two slots are one counter.
+ * @found: the pass has left what another one had adopted: its end is printed late
+ * @found_counted: that one was counted as having adopted it
+ * @merged: where wrong: so many idle slots hold what is missing
  * @value: where wrong: value of the slot before the addition
  */
 struct slot_end {
 	enum slot_verdict verdict;
 	bool adopted;
 	bool late_start;
+	bool found;
+	bool found_counted;
+	uint32_t merged;
 	int64_t value;
 };
 
@@ -106,24 +152,34 @@ int slot_worlds_copy(struct slot_worlds *to, const struct slot_worlds *from);
 
 /**
  * slot_worlds_start - a pass takes a slot that holds @nr and leaves 0 there
- * @pass: its number, not in use in this set
+ * @line: its pass is not in use in this set
  * @memcg: id of its memory cgroup; 0 where the recording has none
- * @time: of the line, nanoseconds
  *
  * Return: 0, or -1 without memory; the set can still be used and freed.
  */
-int slot_worlds_start(struct slot_worlds *worlds, uint64_t pass, int64_t nr,
-		      uint64_t memcg, uint64_t time);
+int slot_worlds_start(struct slot_worlds *worlds, const struct slot_line *line,
+		      int64_t nr, uint64_t memcg);
+
+/**
+ * slot_worlds_adopted - whether an unfinished pass has adopted its slot
+ */
+bool slot_worlds_adopted(const struct slot_worlds *worlds, uint64_t pass);
+
+/** slot_worlds_count_adoption - a pass is counted as having adopted its slot */
+void slot_worlds_count_adoption(struct slot_worlds *worlds, uint64_t pass);
 
 /**
  * slot_worlds_end - a pass adds @next to its slot and finds @new_nr there
- * @time: of the line, nanoseconds
+ * @left: what another pass had left that had found @new_nr before; NULL: there is none
+ * @merges: counters of removed cgroups may have been added to others
  *
- * After a wrong end the slot holds @new_nr all the same; after a late start the two
- * slots are one.
+ * After a wrong end the slot holds @new_nr all the same.  After a late start the two
+ * slots are one; merged slots are forgotten.
  */
-struct slot_end slot_worlds_end(struct slot_worlds *worlds, uint64_t pass,
-				int64_t next, int64_t new_nr, uint64_t time);
+struct slot_end slot_worlds_end(struct slot_worlds *worlds,
+				const struct slot_line *line, int64_t next,
+				int64_t new_nr, const int64_t *left,
+				bool merges);
 
 /**
  * slot_worlds_drop - the end of a pass will never come
@@ -138,10 +194,6 @@ void slot_worlds_drop(struct slot_worlds *worlds, uint64_t pass);
  */
 bool slot_worlds_saw(const struct slot_worlds *worlds, uint64_t pass,
 		     int64_t value, uint64_t time, uint64_t window);
-
-/** slot_worlds_idle_sum - slot_world_idle_sum() in the likeliest world */
-bool slot_worlds_idle_sum(const struct slot_worlds *worlds, int64_t value,
-			  int nr_slots);
 
 #pragma GCC visibility pop
 

@@ -3,7 +3,7 @@
 #include "check.h"
 #include "recording.h"
 #include "replay/fit.h"
-#include "replay/worlds.h"
+#include "replay/state.h"
 
 /* The recording of the test that runs, and what look() found in it. */
 static struct trace_replay *replay;
@@ -160,6 +160,26 @@ static void follows_many_walkers(void)
 	CHECK_EQ(tally->overlaps, 4);
 }
 
+/* A walker that is preempted in a pass finds what all the passes since have left, which
+ * are more than a set has worlds. */
+static void follows_a_long_pass(void)
+{
+	struct trace_text_event start;
+	int64_t value = 0;
+	int i;
+
+	begin();
+	start = start_event(1, 0, 0, 0, 1000, 3);
+	feed(start);
+	for (i = 0; i < MAX_WORLDS + 10; i++)
+		value = feed_pass(start_event(2, 0, 0, value, 100000, 12), 0, 0);
+	feed(end_event(&start, 0, value));
+	look();
+	CHECK_EQ(tally->exact, MAX_WORLDS + 11);
+	CHECK_EQ(tally->overlaps, 1);
+	CHECK_EQ(tally->adopted, 0);
+}
+
 /* An impossible counter is inexact, and unexplained when nothing explains it. */
 static void finds_a_wrong_counter(void)
 {
@@ -282,6 +302,42 @@ static void recognises_counters_by_node(void)
 	CHECK_EQ(found[0].tallies[TRACE_REPLAY_BY_NODE].cost, 0);
 }
 
+/* --- lines in another order than the counter changed ------------------------ */
+
+static const uint64_t *const reasons = found[0].tallies[0].reasons;
+
+/* More than the window in which lines are called out of order, in nanoseconds. */
+#define FAR_APART ((uint64_t)2 * TRACE_REPLAY_WINDOW_NS)
+
+static void feed_at(struct trace_text_event event, uint64_t time)
+{
+	event.time = time;
+	feed(event);
+}
+
+/* Task 9 finds what a pass has left, and leaves nothing. */
+static void find_left_by(uint64_t memcg, int64_t nr)
+{
+	struct trace_text_event start = start_event(9, 0, 0, nr, 1000000, 3);
+
+	start.memcg_id = memcg;
+	feed_pass(start, start.total_scan, 0);
+}
+
+static void find_left(int64_t nr)
+{
+	find_left_by(0, nr);
+}
+
+/* A line of a task that has nothing to do with the counter. */
+static void be_elsewhere(int32_t pid, uint64_t time)
+{
+	struct trace_text_event start = start_event(pid, 1, 0, 0, 1000, 3);
+
+	feed_at(start, time);
+	feed_at(end_event(&start, start.total_scan, 0), time);
+}
+
 /* Ends printed in the wrong order, shortly after each other, are recognised. */
 static void recognises_print_order(void)
 {
@@ -289,7 +345,6 @@ static void recognises_print_order(void)
 
 	for (late = 0; late < 2; late++) {
 		struct trace_text_event a, b, end_a, end_b;
-		const uint64_t *reasons = tally->reasons;
 
 		start_two(&a, &b);
 		end_a = end_event(&a, 0, 0);
@@ -307,39 +362,374 @@ static void recognises_print_order(void)
 	}
 }
 
-/* A start whose line came late, after other passes had found 0, is recognised. */
-static void recognises_a_late_start(void)
+/* Task 2 finds the work of task 1, whose end is printed a long time later. */
+static void feed_late_end(bool confirm_first, int64_t *left)
 {
-	struct trace_text_event start, between;
-	int64_t nr, meanwhile;
+	struct trace_text_event a, b, end_a, end_b;
+
+	start_two(&a, &b);
+	end_a = end_event(&a, 0, 0);
+	end_b = end_event(&b, 0, end_a.new_nr);
+	*left = end_b.new_nr;
+	feed_at(end_b, now);
+	if (confirm_first)
+		find_left(*left);
+	feed_at(end_a, now += FAR_APART);
+}
+
+/* What an end has left may be found by another one that is printed before it. */
+static void finds_a_late_end(void)
+{
+	int confirm_first;
+	int64_t left;
+
+	for (confirm_first = 0; confirm_first < 2; confirm_first++) {
+		feed_late_end(confirm_first, &left);
+		if (!confirm_first)
+			find_left(left);
+		look();
+		CHECK_EQ(tally->exact, 3);
+		CHECK_EQ(tally->reordered, 1);
+		CHECK_EQ(tally->overlaps, 1);
+		CHECK_EQ(tally->adopted, 0);
+		CHECK_EQ(trace_replay_problems(replay, NULL, 0), 0);
+	}
+}
+
+/* Another order alone is not enough: a later line must find what was left. */
+static void wants_a_line_that_confirms(void)
+{
+	int64_t left;
+	int i;
+
+	feed_late_end(false, &left);
+	look();
+	CHECK_EQ(tally->exact, 1);
+	CHECK_EQ(reasons[TRACE_REPLAY_NEW_UNEXPLAINED], 1);
+	/* One that adopts another number refutes it. */
+	feed_late_end(false, &left);
+	find_left(left + 1);
+	find_left(left);
+	look();
+	CHECK_EQ(tally->reordered, 0);
+	CHECK_EQ(reasons[TRACE_REPLAY_NEW_UNEXPLAINED], 1);
+	/* After 256 lines it is given up. */
+	feed_late_end(false, &left);
+	for (i = 0; i < MAX_WAITING_LINES / 2 + 1; i++)
+		find_left(0);
+	find_left(left);
+	look();
+	CHECK_EQ(tally->reordered, 0);
+	CHECK_EQ(reasons[TRACE_REPLAY_NEW_UNEXPLAINED], 1);
+	/* Starts of another cgroup say nothing, whatever they find. */
+	feed_late_end(false, &left);
+	find_left_by(7, left);
+	look();
+	CHECK_EQ(tally->reordered, 0);
+	feed_late_end(false, &left);
+	find_left_by(7, left + 1);
+	find_left(left);
+	look();
+	CHECK_EQ(tally->reordered, 1);
+}
+
+/* The end of a pass that began later, of another cgroup, of the same task, or that found
+ * something else, is not the one that was found. */
+static void believes_no_impossible_end(void)
+{
+	enum { LATER, CGROUP, TASK, FOUND, WAYS };
+	int way;
+
+	for (way = LATER; way < WAYS; way++) {
+		struct trace_text_event a, b, c, end_a, end_b, end_c;
+
+		begin();
+		a = start_event(way == TASK ? 2 : 1, 0, 0, 0, 1000, 3);
+		c = start_event(3, 0, 0, 0, 2000, 3);
+		b = start_event(2, 0, 0, way == FOUND ? 5000 : 0, 600, 3);
+		a.memcg_id = way == CGROUP ? 7 : 0;
+		end_c = end_event(&c, 0, 0);
+		end_a = end_event(&a, 0, way == FOUND ? end_c.new_nr : 0);
+		end_b = end_event(&b, 0, end_a.new_nr);
+		if (way == CGROUP || way == FOUND)
+			feed(a);
+		if (way == FOUND) {
+			feed(c);
+			feed(end_c);
+		}
+		feed(b);
+		feed_at(end_b, now);
+		if (way == LATER || way == TASK)
+			feed_at(a, now + (way == LATER));
+		feed_at(end_a, now += FAR_APART);
+		find_left(end_b.new_nr);
+		look();
+		CHECK_EQ(tally->reordered, 0);
+		CHECK_EQ(tally->exact, way == FOUND ? 3 : 2);
+		CHECK_EQ(reasons[TRACE_REPLAY_NEW_UNEXPLAINED], 1);
+	}
+}
+
+/* A start whose line came late, after other passes had found 0, is recognised, and found
+ * where a later start confirms it.  Not where the task had printed another line since,
+ * where the other passes are its own, or where the counter was taken since. */
+static void finds_a_late_start(void)
+{
+	enum { NOTHING, CONFIRMED, REFUTED, ELSEWHERE, OWN, USED, WAYS };
+	uint64_t usual = between_lines;
+	int way;
+
+	for (way = NOTHING; way < WAYS; way++) {
+		struct trace_text_event start;
+		int64_t nr, meanwhile, left;
+
+		begin();
+		/* Its own lines are in order also where the clock stands still. */
+		between_lines = way == OWN ? 0 : usual;
+		nr = whole_pass(way == USED ? 3 : 1, 0, 5000, 3);
+		/* The counter is at 0 already, but the line is not printed yet. */
+		meanwhile = whole_pass(way == OWN ? 1 : 2, 0, 0, 3);
+		/* It was not at 0: another pass took it after that. */
+		if (way == USED)
+			nr = whole_pass(3, 0, nr, 3);
+		if (way == ELSEWHERE)
+			be_elsewhere(1, now += between_lines);
+		start = start_event(1, 0, 0, nr, 1000, 3);
+		left = feed_pass(start, 0, meanwhile);
+		if (way != NOTHING)
+			find_left(left + (way == REFUTED));
+		look();
+		CHECK_EQ(tally->exact, 2 + (way > NOTHING) + (way == CONFIRMED) +
+					       (way == USED));
+		CHECK_EQ(tally->reordered, way == CONFIRMED);
+		CHECK_EQ(reasons[TRACE_REPLAY_NEW_LATE],
+			 way == NOTHING || way == REFUTED);
+		CHECK_EQ(reasons[TRACE_REPLAY_NEW_OTHER],
+			 way == ELSEWHERE || way == USED);
+		CHECK_EQ(reasons[TRACE_REPLAY_NEW_ORDER], way == OWN);
+		between_lines = usual;
+	}
+}
+
+/* Of two counters with the same value the older one was taken. */
+static void tells_equal_values_apart(void)
+{
+	int64_t nr;
 
 	begin();
-	nr = whole_pass(1, 0, 5000, 3);
-	start = start_event(1, 0, 0, nr, 1000, 3);
-	/* The counter is at 0 already, but the line is not printed yet. */
-	between = start_event(2, 0, 0, 0, 1000, 3);
-	meanwhile = feed_pass(between, 0, 0);
-	start.time = now += between_lines;
-	feed_pass(start, 0, meanwhile);
+	nr = whole_pass(1, 0, 0, 3);
+	CHECK_EQ(whole_pass(2, 0, 0, 3), nr);
+	find_left(feed_pass(start_event(1, 0, 0, nr, 1000, 3), 0, nr));
 	look();
-	CHECK_EQ(tally->exact, 2);
-	CHECK_EQ(tally->reasons[TRACE_REPLAY_NEW_LATE], 1);
+	CHECK_EQ(tally->exact, 4);
+	CHECK_EQ(tally->reordered, 1);
+	CHECK_EQ(tally->adopted, 0);
+}
+
+/* So is a late start that takes work from before the recording. */
+static void finds_a_late_start_of_old_work(void)
+{
+	int64_t meanwhile;
+
+	begin();
+	meanwhile = whole_pass(2, 0, 0, 3);
+	find_left(feed_pass(start_event(1, 0, 0, 5000, 1000, 3), 0, meanwhile));
+	look();
+	CHECK_EQ(tally->exact, 3);
+	CHECK_EQ(tally->reordered, 1);
+	CHECK_EQ(tally->adopted, 1);
+}
+
+/* Task 1 finds 0 because task 2 has just taken the counter: the line of task 2 comes
+ * later, or the lines of task 2 have both come before. */
+static void finds_a_pass_inside_of_another(void)
+{
+	enum { LATER, BEFORE, LATER_ELSEWHERE, BEFORE_ELSEWHERE, OWN, WAYS };
+	int way;
+
+	for (way = LATER; way < WAYS; way++) {
+		bool before = way == BEFORE || way == BEFORE_ELSEWHERE ||
+			      way == OWN;
+		struct trace_text_event a, b, end_b;
+		int64_t nr;
+
+		begin();
+		nr = whole_pass(3, 0, 5000, 3);
+		b = start_event(way == OWN ? 1 : 2, 0, 0, nr, 1000, 3);
+		end_b = end_event(&b, 0, 0);
+		a = start_event(1, 0, 0, 0, 600, 3);
+		if (!before)
+			feed_at(a, now);
+		if (way == LATER_ELSEWHERE)
+			be_elsewhere(2, now + 1);
+		feed_at(b, now += FAR_APART);
+		feed_at(end_b, now += FAR_APART);
+		if (way == BEFORE_ELSEWHERE)
+			be_elsewhere(1, now + 1);
+		if (before)
+			feed_at(a, now += FAR_APART);
+		now += FAR_APART;
+		end_b = end_event(&a, 0, end_b.new_nr);
+		feed(end_b);
+		find_left(end_b.new_nr);
+		look();
+		CHECK_EQ(tally->reordered, way <= BEFORE);
+		CHECK_EQ(tally->exact, 3 + (way <= BEFORE));
+		CHECK_EQ(reasons[TRACE_REPLAY_NEW_OTHER], way > BEFORE);
+	}
+}
+
+/* A start that finds what an end leaves that is printed later has not adopted it. */
+static void finds_who_left_it(void)
+{
+	enum { ENDED, UNFINISHED, BEGUN_LATER, OTHER_CGROUP, TASK, LONG_AGO, WAYS };
+	int way, i;
+
+	for (way = ENDED; way < WAYS; way++) {
+		struct trace_text_event a, b, end_a, end_b;
+
+		begin();
+		a = start_event(way == TASK ? 2 : 1, 0, 0, 0, 1000, 3);
+		end_a = end_event(&a, 0, 0);
+		b = start_event(2, 0, 0, end_a.new_nr, 600, 3);
+		end_b = end_event(&b, b.total_scan, 0);
+		if (way == OTHER_CGROUP)
+			b.memcg_id = 7;
+		if (way != BEGUN_LATER && way != TASK)
+			feed(a);
+		feed_at(b, now);
+		if (way == BEGUN_LATER)
+			feed_at(a, now + 1);
+		if (way != UNFINISHED)
+			feed_at(end_b, now);
+		if (way == TASK)
+			feed_at(a, now);
+		for (i = 0; way == LONG_AGO && i < MAX_ADOPTED_LINES / 2; i++)
+			find_left(0);
+		feed(end_a);
+		if (way == UNFINISHED)
+			feed(end_b);
+		look();
+		CHECK_EQ(tally->exact,
+			 2 + (way == LONG_AGO ? MAX_ADOPTED_LINES / 2 : 0));
+		CHECK_EQ(tally->adopted, way > UNFINISHED);
+		CHECK_EQ(tally->reordered, way == ENDED);
+		CHECK_EQ(tally->cost, way > UNFINISHED);
+	}
+}
+
+/* Inside of a long pass the lines of two others stand in another order: all three are of
+ * one counter, and the long one finds what they have left. */
+static void finds_an_order_inside_of_a_long_pass(void)
+{
+	struct trace_text_event start, a, b, end_a, end_b;
+	int64_t value;
+
+	begin();
+	start = start_event(4, 0, 0, 5000, 1000, 3);
+	feed(start);
+	value = whole_pass(1, 0, 0, 3);
+	a = start_event(1, 0, 0, value, 1000, 3);
+	b = start_event(2, 0, 0, 0, 600, 3);
+	end_a = end_event(&a, 0, 0);
+	end_b = end_event(&b, 0, end_a.new_nr);
+	feed(a);
+	feed(b);
+	feed_at(end_b, now);
+	feed_at(end_a, now);
+	value = feed_pass(start_event(2, 0, 0, end_b.new_nr, 600, 3), 0, 0);
+	end_b = end_event(&start, 0, value);
+	feed(end_b);
+	find_left(end_b.new_nr);
+	look();
+	CHECK_EQ(tally->exact, 6);
+	CHECK_EQ(tally->reordered, 1);
+	CHECK_EQ(tally->adopted, 1);
+}
+
+/* Wrong ends that are too many to wait are counted like those that wait in vain. */
+static void counts_all_that_wait(void)
+{
+	int i;
+
+	begin();
+	for (i = 0; i < 20; i++)
+		feed_pass(start_event(1, 0, 0, 0, 1000, 3), 0, 1000 + i);
+	feed_pass(start_event(1, 0, 1, 0, 1000, 3), 0, 1000);
+	look();
+	CHECK_EQ(tally->exact, 0);
+	CHECK_EQ(reasons[TRACE_REPLAY_NEW_UNEXPLAINED], 21);
+	CHECK_EQ(found[0].tallies[TRACE_REPLAY_ONE_SET]
+			 .reasons[TRACE_REPLAY_NEW_UNEXPLAINED],
+		 21);
+}
+
+/* What a pass has found is not known any more when its start is too long ago. */
+static void forgets_old_lines(void)
+{
+	struct trace_text_event start;
+	int i;
+
+	begin();
+	start = start_event(1, 0, 0, 0, 1000, 3);
+	feed(start);
+	for (i = 0; i < MAX_CHANGES; i++)
+		find_left(0);
+	feed(end_event(&start, 0, 1000));
+	look();
+	CHECK_EQ(tally->exact, MAX_CHANGES);
+	CHECK_EQ(reasons[TRACE_REPLAY_NEW_UNEXPLAINED], 1);
 }
 
 /* Another cgroup's counter that was added meanwhile is recognised. */
 static void recognises_merged_slots(void)
 {
-	int64_t x, y;
+	int64_t x, y, z;
 
 	begin();
 	x = whole_pass(1, 0, 5000, 3);
 	y = whole_pass(1, 0, 70, 5);
+	z = feed_pass(start_event(1, 0, 0, 7, 100, 3), 0, 0);
 	feed_pass(start_event(1, 0, 0, 999, 1000, 3), 0, x + y);
 	/* A single one that nothing else explains. */
-	feed_pass(start_event(1, 0, 0, 11111, 100000, 3), 0, x);
+	feed_pass(start_event(1, 0, 0, 11111, 100000, 3), 0, z);
 	look();
 	CHECK_EQ(tally->reasons[TRACE_REPLAY_NEW_MERGED], 1);
 	CHECK_EQ(tally->reasons[TRACE_REPLAY_NEW_OTHER], 1);
+}
+
+/* They are found where a later start confirms it.  Before 5.13 cgroups have no counters of
+ * their own that could be added. */
+static void finds_merged_slots(void)
+{
+	static const enum pass_era eras[] = { PASS_ERA_C, PASS_ERA_B };
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		struct trace_text_event start, end;
+		int64_t x, y;
+
+		trace_replay_free(replay);
+		replay = trace_replay_new((int)eras[i]);
+		x = whole_pass(1, 0, 0, 3);
+		y = feed_pass(start_event(1, 0, 0, 0, 3000, 3), 0, 0);
+		start = start_event(1, 0, 0, 0, 1600, 3);
+		end = end_event(&start, 0, x + y);
+		feed(start);
+		feed(end);
+		start = start_event(9, 0, 0, end.new_nr, 2000, 0);
+		start.total_scan = era_total(eras[i], start.nr,
+					     (uint64_t)start.delta,
+					     &(struct era_input){ 2000, 0, 0, 0 });
+		end = end_event(&start, start.total_scan, 0);
+		feed(start);
+		feed(end);
+		look();
+		CHECK_EQ(tally->merged, eras[i] == PASS_ERA_C);
+		CHECK_EQ(tally->exact, eras[i] == PASS_ERA_C ? 4 : 3);
+		CHECK_EQ(reasons[TRACE_REPLAY_NEW_MERGED],
+			 eras[i] != PASS_ERA_C);
+	}
 }
 
 /* Worlds that nothing tells apart any more are given up for the likeliest: so the cost
@@ -351,13 +741,15 @@ static void gives_up_old_worlds(void)
 
 	slot_worlds_init(&worlds);
 	/* The second may have taken the slot of the first, and neither ends. */
-	CHECK_EQ(slot_worlds_start(&worlds, 1, 0, 0, 1), 0);
-	CHECK_EQ(slot_worlds_start(&worlds, 2, 0, 0, 2), 0);
+	CHECK_EQ(slot_worlds_start(&worlds, &(struct slot_line){ 1, 0, 1, 1 }, 0, 0), 0);
+	CHECK_EQ(slot_worlds_start(&worlds, &(struct slot_line){ 2, 0, 2, 2 }, 0, 0), 0);
 	CHECK_EQ(worlds.nr_worlds, 2);
 	for (pass = 3; pass < 3 + MAX_WORLD_LINES; pass++) {
+		struct slot_line line = { pass, pass, pass, 3 };
+
 		CHECK_EQ(worlds.nr_worlds, pass < 5 + MAX_WORLD_LINES / 2 ? 2 : 1);
-		CHECK_EQ(slot_worlds_start(&worlds, pass, 5, 0, pass), 0);
-		CHECK_EQ(slot_worlds_end(&worlds, pass, 5, 5, pass).verdict,
+		CHECK_EQ(slot_worlds_start(&worlds, &line, 5, 0), 0);
+		CHECK_EQ(slot_worlds_end(&worlds, &line, 5, 5, NULL, true).verdict,
 			 SLOT_EXACT);
 	}
 	slot_worlds_exit(&worlds);
@@ -584,14 +976,26 @@ int main(void)
 	RUN(explains_overlaps);
 	RUN(tells_counters_apart);
 	RUN(follows_many_walkers);
+	RUN(follows_a_long_pass);
 	RUN(finds_a_wrong_counter);
 	RUN(names_what_does_not_follow);
 	RUN(names_an_impossible_delta);
 	RUN(recognises_one_set);
 	RUN(recognises_counters_by_node);
 	RUN(recognises_print_order);
-	RUN(recognises_a_late_start);
+	RUN(finds_a_late_end);
+	RUN(wants_a_line_that_confirms);
+	RUN(believes_no_impossible_end);
+	RUN(finds_a_late_start);
+	RUN(tells_equal_values_apart);
+	RUN(finds_a_late_start_of_old_work);
+	RUN(finds_a_pass_inside_of_another);
+	RUN(finds_who_left_it);
+	RUN(finds_an_order_inside_of_a_long_pass);
+	RUN(counts_all_that_wait);
+	RUN(forgets_old_lines);
 	RUN(recognises_merged_slots);
+	RUN(finds_merged_slots);
 	RUN(blames_lost_events);
 	RUN(counts_orphans);
 	RUN(follows_a_change_of_seeks);

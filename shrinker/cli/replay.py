@@ -35,6 +35,8 @@ _COUNTS: dict[str, Callable[[FileReplay], int]] = {
     "inexact": lambda file: file.inexact,
     "overlap": lambda file: file.overlaps,
     "adopted": lambda file: file.adopted,
+    "reordered": lambda file: file.reordered,
+    "merged": lambda file: file.merged,
     "orphan": lambda file: file.orphan_starts + file.orphan_ends,
     "bad": lambda file: file.malformed_lines,
     "lost": lambda file: file.lost_events,
@@ -45,6 +47,8 @@ _ALWAYS = ("passes", "exact")
 _LEGEND = {
     "overlap": "exact passes whose deferred counter another walker changed meanwhile",
     "adopted": "exact passes that began with deferred work from before the recording",
+    "reordered": "exact passes whose lines stand in another order than the changes",
+    "merged": "exact passes whose counter a removed memory cgroup was added to",
     "orphan": "starts without an end and ends without a start",
     "bad": "malformed lines: a shrinker event that could not be read",
     "lost": "events that the recording itself reports as lost",

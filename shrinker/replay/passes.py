@@ -340,6 +340,8 @@ def _result(
         arithmetic_exact=sum(shrinker.arithmetic for shrinker in shrinkers),
         overlaps=sum(tally.overlaps for tally in tallies),
         adopted=sum(tally.adopted for tally in tallies),
+        reordered=sum(tally.reordered for tally in tallies),
+        merged=sum(tally.merged for tally in tallies),
         orphan_starts=totals.orphan_starts,
         orphan_ends=totals.orphan_ends,
         other_events=counts.others,

@@ -115,6 +115,10 @@ class _Counts:
     """Passes whose delta and total_scan are what the core computes."""
     overlaps: int = 0
     adopted: int = 0
+    reordered: int = 0
+    """Exact passes whose lines stand in another order than their counter changed."""
+    merged: int = 0
+    """Exact passes whose counter had those of removed cgroups added to it."""
     orphan_starts: int = 0
     orphan_ends: int = 0
     other_events: int = 0

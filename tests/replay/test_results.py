@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from replay_support import DROP_CACHES, NUMA_KSWAPD, TRACES, replace_line
+from replay_support import DROP_CACHES, PRINT_ORDER, TRACES, replace_line
 
 from shrinker.replay import SeeksFit, replay_files
 
@@ -38,7 +38,7 @@ def test_flawless_is_stricter_than_ok(tmp_path: Path) -> None:
     assert good.ok
     assert good.flawless
     lossy = replace_line(tmp_path / "file", "CPU:0 [LOST 17 EVENTS]")
-    for path in (NUMA_KSWAPD, lossy):
+    for path in (PRINT_ORDER, lossy):
         result = replay_files([path])
         assert result.ok
         assert not result.flawless
@@ -60,9 +60,9 @@ def test_json_is_as_documented() -> None:
     result = replay_files([TRACES / "kswapd.txt.xz"])
     data = json.loads(json.dumps(result.to_json()))
     counts = {
-        "passes", "exact", "inexact", "overlaps", "adopted", "orphan_starts",
-        "orphan_ends", "other_events", "malformed_lines", "lost_events",
-        "events_per_second", "shrinkers",
+        "passes", "exact", "inexact", "overlaps", "adopted", "reordered", "merged",
+        "orphan_starts", "orphan_ends", "other_events", "malformed_lines",
+        "lost_events", "events_per_second", "shrinkers",
     }  # fmt: skip
     assert counts | {"files", "problems"} <= data.keys()
     assert counts | {"file"} <= data["files"][0].keys()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib
 import io
 import os
@@ -74,6 +75,12 @@ class _Fetched(io.RawIOBase):
 def _translated() -> Iterator[None]:
     try:
         yield
+    except FileNotFoundError as exc:
+        # That of fsspec says the address, and nothing of what happened.
+        if exc.errno is None:
+            why = str(exc.__cause__ or "") or os.strerror(errno.ENOENT)
+            raise ValueError(f"fsspec: {why}") from exc
+        raise
     except (OSError, ValueError):
         raise
     except Exception as exc:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import lzma
 import sys
+import threading
 import types
 import zipfile
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -133,3 +136,34 @@ def test_trace_cmd_gets_a_file(
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     assert replay_file("memory://trace.dat").passes == 71
+
+
+def test_what_is_not_there(memory: Any) -> None:
+    """The error says so; fsspec's own has the address alone."""
+    assert not memory.exists("/none.txt")
+    error = replay_file("memory://none.txt").error
+    assert error == "fsspec: No such file or directory"
+
+
+def test_over_http() -> None:
+    """A server's file is read; what it has not, and no server, are told apart."""
+    pytest.importorskip("fsspec", reason="addresses need fsspec")
+    pytest.importorskip("aiohttp", reason="http:// needs aiohttp")
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    handler = functools.partial(Quiet, directory=str(DROP_CACHES.parent))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        try:
+            assert replay_file(f"{address}/{DROP_CACHES.name}").exact == 71
+            assert "404" in (replay_file(f"{address}/none.txt").error or "")
+        finally:
+            server.shutdown()
+            thread.join()
+    error = replay_file(f"{address}/{DROP_CACHES.name}").error or ""
+    assert error.startswith("fsspec: Cannot connect")

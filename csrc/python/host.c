@@ -9,7 +9,9 @@
 #include <Python.h>
 
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <shrinker/memcg.h>
 
@@ -357,6 +359,23 @@ static struct frame *take_frame(void)
 	return frame;
 }
 
+static bool is_main_thread(void)
+{
+	return syscall(SYS_gettid) == getpid();
+}
+
+/*
+ * When the interpreter has begun to end, its main thread alone may go on.  Other threads
+ * that want the GIL wait for the end of the process, as those of Python 3.14 do.  Once
+ * the interpreter is gone, PyGILState_Ensure() would crash.
+ */
+static PyGILState_STATE take_gil(void)
+{
+	while (!Py_IsInitialized() && !is_main_thread())
+		pause();
+	return PyGILState_Ensure();
+}
+
 /*
  * If another thread is busy, taking the GIL can take a whole switch interval.  So a
  * walk that has it keeps it: for all its Python callbacks, which let other threads
@@ -364,7 +383,7 @@ static struct frame *take_frame(void)
  */
 static void enter_python(uintptr_t *state)
 {
-	PyGILState_STATE gil = PyGILState_Ensure();
+	PyGILState_STATE gil = take_gil();
 	struct frame *frame = take_frame();
 
 	if (!frame) {

@@ -4,9 +4,15 @@ stderr."""
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
 
 import pytest
 from processes_support import run
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ROUNDS = int(os.environ.get("SHRINKER_STRESS_SECONDS", "1"))
 WALKER = """
@@ -136,3 +142,41 @@ start(walk)
 domain.shrink_slab()
 """
     run(WALKER + code, status=7)
+
+
+OUTLIVES = """
+#include <unistd.h>
+volatile int inside;
+unsigned long count(void *shrinker, void *control)
+{
+	inside = 1;
+	usleep(500000);
+	return 0;
+}
+unsigned long scan(void *shrinker, void *control) { return 0; }
+void linger(void) { usleep(1500000); }
+"""
+
+
+def test_a_walk_that_outlives_the_interpreter(tmp_path: Path) -> None:
+    """A thread is in a native callback when the interpreter goes, and wants it next."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("no C compiler")
+    source, library = tmp_path / "outlives.c", tmp_path / "outlives.so"
+    source.write_text(OUTLIVES, encoding="ascii")
+    subprocess.run(
+        [compiler, "-shared", "-fPIC", "-o", library, source], check=True, timeout=120
+    )
+    program = f"""
+import ctypes
+native = ctypes.CDLL({str(library)!r})
+registration.close()
+first = ShrinkerBuilder("n", domain=domain).register_native(native.count, native.scan)
+second = ShrinkerBuilder("p", domain=domain).register(Cache())
+# The process lives on when the interpreter is gone.
+ctypes.pythonapi.Py_AtExit(native.linger)
+start(walk)
+while not ctypes.c_int.in_dll(native, "inside").value: time.sleep(0.001)
+"""
+    assert run(WALKER + program) == ""

@@ -12,8 +12,7 @@
  * that it was asked for again: under pressure it goes to the tail at once.  A table has a
  * place for each hash, and a newer ghost takes it from an older one; there are as many
  * places as the cache had entries at most, or up to twice that.  A place has half of the
- * hash.
- * Where two keys have it in common, one comes in without a trial, no more.
+ * hash.  Where two keys have it in common, one comes in without a trial, no more.
  *
  * Where neither has evicted anything, there is no table.
  */

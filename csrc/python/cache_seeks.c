@@ -37,6 +37,7 @@
 #define FADE_GHOSTS_SECONDS 600.0
 /* A younger cache counts as this old: a few hits in its first second are not a rate. */
 #define MIN_WINDOW_SECONDS 5.0
+/* A computation that took longer, 32 years, was timed by a clock that was set. */
 #define MAX_SECONDS 1e9
 /* Of computations: their mean stays where there are no new ones. */
 #define MIN_COMPUTED 1e-3

@@ -31,7 +31,6 @@ static void set_for_count(const struct store *store, struct shrinker *shrinker,
 			  uint64_t count, uint64_t entries)
 {
 	uint64_t batch = count / store->batches;
-
 	int seeks = atomic_load_explicit(&store->learning.seeks, memory_order_relaxed);
 
 	batch = batch < 1 ? 1 : batch > SHRINK_BATCH ? SHRINK_BATCH : batch;

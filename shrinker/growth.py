@@ -73,6 +73,9 @@ if TYPE_CHECKING:
         under_pressure: bool
         """Whether caches should not grow."""
 
+        pressures: int
+        """How often ``under_pressure`` was set."""
+
         def exceeded(self) -> None:
             """Tell the watcher that the allowance is used up.
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any, Protocol
 
+from shrinker.demand import Inheritor
 from shrinker.errors import CallbackErrors, ShrinkerError
 from shrinker.values import ShrinkerFlags
 
@@ -120,9 +121,8 @@ def report(shrinkers: Iterable[Registered]) -> str:
         except ShrinkerError:
             continue
         seen = shrinker.statistics()
-        # What is kept may be any object of the user's.
-        explain = getattr(shrinker._keepalive, "explain_seeks", str)
-        learned = explain() if callable(explain) else ""
+        kept = shrinker._keepalive
+        cost = kept.learned_cost() if isinstance(kept, Inheritor) else None
         rows.append(
             (
                 shrinker.name,
@@ -131,7 +131,7 @@ def report(shrinkers: Iterable[Registered]) -> str:
                 str(seen.passes),
                 str(seen.scanned),
                 str(seen.freed),
-                learned if isinstance(learned, str) else "",
+                "" if cost is None else f"seeks {shrinker.seeks}: {cost}",
             )
         )
     if not any(row[-1] for row in rows[1:]):

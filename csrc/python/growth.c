@@ -11,6 +11,8 @@ static PyMemberDef members[] = {
 	  "Bytes that were added to caches, of the allowance." },
 	{ "allowance", T_DOUBLE, offsetof(struct python_growth, allowance), 0,
 	  "Bytes that may be added before the next look." },
+	{ "pressures", T_ULONGLONG, offsetof(struct python_growth, pressures), READONLY,
+	  "How often under_pressure was set." },
 	{ NULL, 0, 0, 0, NULL },
 };
 

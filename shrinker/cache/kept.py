@@ -33,13 +33,13 @@ class KeptEntries(Inheritor):
         self.store.keep_all()
         self._parent = os.getppid()
 
-    def explain_seeks(self) -> str | None:
-        """Return what was learned of the cost of a counted object; None: nothing."""
+    def learned_cost(self) -> str | None:
+        """Return what a counted object takes to compute, where seeks are learned."""
         seconds = self.store.page_seconds
         unit = "a page" if self._unit_bytes == 1 else "an entry"
         if not self.store.learned_seeks or seconds is None:
             return None
-        return f"seeks {self.store.learned_seeks}: {_time(seconds)} {unit}"
+        return f"{_time(seconds)} {unit}"
 
     def inherited_bytes(self) -> int:
         """Return what they weigh; 0 once the parent has ended."""

@@ -105,7 +105,10 @@ class LocMemCache(locmem.LocMemCache):  # type: ignore[misc]
     ) -> None:
         """Set a pickled value; the lock is held."""
         entries = self._cache
-        room = entries.weight + entries.spare_room
+        room = entries.weight
+        # None of an earlier shortage: others may have that memory now.
+        if entries.spare_pressure == entries.growth.pressures:
+            room += entries.spare_room
         super()._set(key, value, timeout)
         entries.spare_room = 0
         if entries.growth.under_pressure:
@@ -114,6 +117,7 @@ class LocMemCache(locmem.LocMemCache):  # type: ignore[misc]
                 evicted, _ = entries.popitem()
                 del self._expire_info[evicted]
             entries.spare_room = limit - entries.weight
+            entries.spare_pressure = entries.growth.pressures
 
 
 class _Entries(OrderedDict[str, bytes]):
@@ -132,6 +136,8 @@ class _Entries(OrderedDict[str, bytes]):
         """Bytes of all entries."""
         self.spare_room = 0
         """Bytes that the last set under pressure has evicted beyond what it added."""
+        self.spare_pressure = 0
+        """How many shortages there had been then."""
 
     def __setitem__(self, key: str, value: bytes) -> None:
         old = self.get(key)

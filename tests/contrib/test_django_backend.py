@@ -232,6 +232,13 @@ def test_entries_of_all_sizes_under_pressure(
     *_, before = fill("first")
     domain._growth.under_pressure = True
     assert all(0.9 * before < weight <= before for weight in fill("next"))
+    # What was left is for that shortage.
+    cache._cache.spare_room = 100_000
+    weight = cache._cache.weight
+    domain._growth.under_pressure = False
+    domain._growth.under_pressure = True
+    cache.set("c", b"x" * 50_000)
+    assert cache._cache.weight <= weight
     cache.clear()
     cache.set("a", b"x" * 1_000)
     cache.set("b", b"x" * 1_000)

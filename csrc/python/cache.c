@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The entries of a cache.  cache_shrinker.c has the callbacks of its shrinker,
- * cache_ttl.c what is done about entries that expire, cache_ghosts.c which ones come in
- * under pressure.
+ * cache_ttl.c what is done about entries that expire, cache_ghosts.c where new ones come
+ * in.
  *
  * Structure
  *
  * - A table finds entries by hash: chains of buckets, at most one entry for two
  *   buckets.  The order is a list; eviction begins at its head.  New entries go to the
- *   tail of both, under pressure nearer to the head of the order.
+ *   tail of both; in a cache that is full nearer to the head of the order.
  * - The order is a clock with a second chance.  A hit sets a mark.  Eviction takes the
  *   head; where that is marked, it loses the mark and goes to the tail instead.
  * - An entry with a key is live: it is in the table, in the order, in nr_entries and in
@@ -45,6 +45,9 @@
 /* Entries that have expired which one set lets go: more than it adds, so that they do
  * not gather; few, so that its cost is bounded. */
 #define EXPIRED_PER_SET 2
+/* Entries of a full cache up to which a new one goes to the tail: of a few, a fifth would
+ * be one, which each new key would take from the last one. */
+#define LEAST_TRIED 10
 /* Of an entry, and of maxsize. */
 #define MAX_WEIGHT (1ULL << 62)
 /* Entries that an eviction looks at between two looks at the clock. */
@@ -63,6 +66,35 @@ static uint64_t add_up_to_max(uint64_t a, uint64_t b)
 
 /* --- the table and the order ----------------------------------------------------- */
 
+/*
+ * Takes a live entry out.  Runs no Python code.  The caller gets the references, and
+ * drops them.
+ */
+static inline void take_out(struct store *store, struct entry *entry, uint64_t mixed,
+			    PyObject **key, PyObject **value)
+{
+	struct entry **link = &store->buckets[mixed >> store->shift];
+
+	while (*link != entry)
+		link = &(*link)->chain;
+	*link = entry->chain;
+	store_unlink(store, entry);
+	if (store->ttl > 0)
+		store_forget_time(store, entry);
+	store_add(&store->nr_entries, -UINT64_C(1));
+	store_add(&store->weight, -entry->weight);
+	if (store_keeps(store, entry))
+		store_add(&store->kept, -entry->weight);
+	*key = entry->key;
+	*value = entry->value;
+	entry->key = entry->value = NULL;
+	if (entry->pins)
+		return;
+	/* Most sets that evict an entry take its memory for the next one. */
+	PyMem_Free(store->free_entry);
+	store->free_entry = entry;
+}
+
 /* Calls the eviction callback.  Return: -1 with an exception that is not an Exception,
  * such as KeyboardInterrupt. */
 static int tell(struct store *store, PyObject *key, PyObject *value)
@@ -78,12 +110,13 @@ static int tell(struct store *store, PyObject *key, PyObject *value)
 }
 
 /* Evicts a live entry.  Return: as tell(). */
-static inline int evict(struct store *store, struct entry *entry, bool expired)
+static inline int evict(struct store *store, struct entry *entry, uint64_t mixed,
+			bool expired)
 {
 	PyObject *key, *value;
 	int told;
 
-	store_take_out(store, entry, &key, &value);
+	take_out(store, entry, mixed, &key, &value);
 	++*(expired ? &store->expired : &store->evicted);
 	told = tell(store, key, value);
 	Py_DECREF(key);
@@ -93,7 +126,7 @@ static inline int evict(struct store *store, struct entry *entry, bool expired)
 
 int store_evict_entry(struct store *store, struct entry *entry, bool expired)
 {
-	return evict(store, entry, expired);
+	return evict(store, entry, spread_hash(entry->hash, 0), expired);
 }
 
 /* Whether it is of the instance of a method, and that is gone: no call has it again. */
@@ -207,32 +240,6 @@ static bool resize(struct store *store, size_t nr_buckets, int shift)
 	return true;
 }
 
-void store_link(struct entry *next, struct entry *entry)
-{
-	entry->prev = next->prev;
-	entry->next = next;
-	entry->prev->next = entry;
-	next->prev = entry;
-}
-
-void store_append(struct store *store, struct entry *entry)
-{
-	store_link(&store->order, entry);
-}
-
-void store_unlink(struct store *store, struct entry *entry)
-{
-	if (entry->on_trial && entry->era == store->era) {
-		store->nr_on_trial--;
-		/* Those on trial stand next to each other. */
-		if (entry == store->last_on_trial)
-			store->last_on_trial = store->nr_on_trial ? entry->prev : NULL;
-	}
-	entry->on_trial = false;
-	entry->prev->next = entry->next;
-	entry->next->prev = entry->prev;
-}
-
 static void move_to_tail(struct store *store, struct entry *entry)
 {
 	store_unlink(store, entry);
@@ -245,8 +252,8 @@ static void move_to_tail(struct store *store, struct entry *entry)
  * Return: the entry, which has a weight but no value; NULL without memory, and without
  * an exception.
  */
-static struct entry *insert(struct store *store, PyObject *key, Py_hash_t hash,
-			    uint64_t weight)
+static inline struct entry *insert(struct store *store, PyObject *key, Py_hash_t hash,
+				   uint64_t mixed, uint64_t weight)
 {
 	struct entry **link, *entry;
 
@@ -255,15 +262,18 @@ static struct entry *insert(struct store *store, PyObject *key, Py_hash_t hash,
 	/* Without memory for a larger table the chains grow. */
 	if (store_get(&store->nr_entries) >= store->nr_buckets / 2)
 		resize(store, store->nr_buckets * 2, store->shift - 1);
-	entry = PyMem_Malloc(store->ttl > 0 ? sizeof(struct timed_entry) :
-					      sizeof(*entry));
+	entry = store->free_entry;
+	store->free_entry = NULL;
+	if (!entry)
+		entry = PyMem_Malloc(store_is_timed(store) ? sizeof(struct timed_entry) :
+							     sizeof(*entry));
 	if (!entry)
 		return NULL;
 	Py_INCREF(key);
 	*entry = (struct entry){ .key = key, .hash = hash, .weight = weight };
 	entry->era = store->era;
 	/* At the end, where a look that is under way comes to it. */
-	link = store_bucket(store, hash);
+	link = &store->buckets[mixed >> store->shift];
 	while (*link)
 		link = &(*link)->chain;
 	*link = entry;
@@ -273,30 +283,10 @@ static struct entry *insert(struct store *store, PyObject *key, Py_hash_t hash,
 	return entry;
 }
 
-/*
- * Takes a live entry out.  Runs no Python code.  The caller gets the references, and
- * drops them.
- */
 void store_take_out(struct store *store, struct entry *entry, PyObject **key,
-		     PyObject **value)
+		    PyObject **value)
 {
-	struct entry **link = store_bucket(store, entry->hash);
-
-	while (*link != entry)
-		link = &(*link)->chain;
-	*link = entry->chain;
-	store_unlink(store, entry);
-	if (store->ttl > 0)
-		store_forget_time(store, entry);
-	store_add(&store->nr_entries, -UINT64_C(1));
-	store_add(&store->weight, -entry->weight);
-	if (store_keeps(store, entry))
-		store_add(&store->kept, -entry->weight);
-	*key = entry->key;
-	*value = entry->value;
-	entry->key = entry->value = NULL;
-	if (!entry->pins)
-		PyMem_Free(entry);
+	take_out(store, entry, spread_hash(entry->hash, 0), key, value);
 }
 
 /* Drops what is in now; what Python code adds meanwhile may stay. */
@@ -318,6 +308,8 @@ void store_clear(struct store *store)
 		Py_DECREF(key);
 		Py_DECREF(value);
 	}
+	PyMem_Free(store->free_entry);
+	store->free_entry = NULL;
 	if (store_get(&store->nr_entries))
 		return;
 	PyMem_Free(store->buckets);
@@ -352,16 +344,22 @@ static bool has_room(struct store *store, const struct eviction *work)
 	       store_get(&store->nr_entries) <= work->max_entries;
 }
 
-/* Return: -1 with an exception set; the evictions up to there are complete. */
-int store_evict(struct store *store, struct eviction *work)
+/*
+ * Evicts until enough was looked at where it @scans, otherwise until there is room.  It is
+ * compiled for each of the two: a set should not pay for what scans have to ask.
+ *
+ * Return: -1 with an exception set; the evictions up to there are complete.
+ */
+static inline __attribute__((always_inline)) int
+evict_until(struct store *store, struct eviction *work, bool scans)
 {
 	unsigned int keeps = KEEPS, until_look = STEPS_BETWEEN_LOOKS, until_fetch = 0;
 	uint64_t until_ns = 0;
 
-	while ((work->scan || !has_room(store, work)) &&
-	       work->looked < work->budget && work->steps) {
+	while (scans ? work->looked < work->budget && work->steps : !has_room(store, work)) {
 		struct entry *entry = store_first(store), *expired;
-		uint64_t weight, total;
+		uint64_t weight, total, mixed;
+		bool pressed;
 
 		if (entry == &store->order ||
 		    (entry == work->keep && entry->next == &store->order)) {
@@ -369,7 +367,7 @@ int store_evict(struct store *store, struct eviction *work)
 			uint64_t size = store_get(store->sampling.on ? &store->nr_entries :
 								       &store->weight);
 
-			if (!work->scan && size > store->maxsize && store_give_kept(store))
+			if (!scans && size > store->maxsize && store_give_kept(store))
 				continue;
 		}
 		if (entry == &store->order)
@@ -377,7 +375,7 @@ int store_evict(struct store *store, struct eviction *work)
 		expired = store_first_expired(store, work->now, work->keep);
 		if (expired)
 			entry = expired;
-		if (work->scan && !until_fetch--) {
+		if (scans && !until_fetch--) {
 			until_fetch = FETCHED_AHEAD - 1;
 			fetch_ahead(store);
 		}
@@ -400,30 +398,36 @@ int store_evict(struct store *store, struct eviction *work)
 			move_to_tail(store, entry);
 			continue;
 		}
-		if (work->spares_young && entry->born > work->before && !expired) {
+		if (scans && work->spares_young && *entry_born(entry) > work->before && !expired) {
 			work->looked = add_up_to_max(work->looked, weight);
 			move_to_tail(store, entry);
 			continue;
 		}
-		if (!work->scan) {
+		if (!scans) {
 			/* For the next insert; a scan has fetched more. */
 			__builtin_prefetch(store_bucket(store, entry->next->hash));
 			__builtin_prefetch(entry->next->next);
 		}
 		total = store_get(&store->weight) - store_get(&store->kept);
 		/* Differences of what is counted, so that they add up to it. */
-		if (work->scan && !store_keeps(store, entry)) /* As an expired one may be. */
+		if (scans && !store_keeps(store, entry)) /* As an expired one may be. */
 			work->objects += store_objects(store, total) -
 					 store_objects(store, total - weight);
 		work->looked = add_up_to_max(work->looked, weight);
-		if (!expired && (store->growth->under_pressure ||
-				 (work->scan && store->learning.computed > 0)))
-			store_note_ghost(store, entry->hash);
+		pressed = store->growth->under_pressure;
+		mixed = spread_hash(entry->hash, 0);
+		if (!expired && (!scans || pressed || store->learning.computed > 0))
+			store_note_ghost(store, mixed, scans || pressed);
 		work->freed = add_up_to_max(work->freed, weight);
-		if (evict(store, entry, expired) < 0)
+		if (evict(store, entry, mixed, expired) < 0)
 			return -1;
 	}
 	return 0;
+}
+
+int store_scan(struct store *store, struct eviction *work)
+{
+	return evict_until(store, work, true);
 }
 
 /* --- setting --------------------------------------------------------------------- */
@@ -509,27 +513,18 @@ static PyObject *refuse(struct store *store, PyObject *key, Py_hash_t hash,
 
 /* Makes room for @grown more weight of @entry, which is @added or has a new value, and
  * accounts for it. */
-static int make_room(struct store *store, struct entry *entry, bool added,
-		     uint64_t before, uint64_t grown)
+static inline int make_room(struct store *store, struct entry *entry, uint64_t mixed,
+			    bool added, double born, uint64_t before, uint64_t grown)
 {
 	struct python_growth *growth = store->growth;
 	struct eviction work = {
 		.limit = store->sampling.on ? UINT64_MAX : store->maxsize,
 		.max_entries = store->sampling.on ? store->maxsize : UINT64_MAX,
-		.budget = UINT64_MAX,
-		.steps = UINT64_MAX,
 		.spare = ROTATIONS,
-		/* Otherwise gcc clears the struct by a string instruction, slow to begin. */
-		.scan = false,
-		.spares_young = false,
-		.before = 0,
-		.objects = 0,
-		.looked = 0,
-		.freed = 0,
-		.now = entry->born,
+		.now = born,
 		.keep = entry,
 	};
-	bool pressed = growth->under_pressure, on_trial = false;
+	bool pressed = growth->under_pressure, on_trial = false, full;
 	unsigned long long generation = store->generation, pressures = growth->pressures;
 	uint64_t spare = 0;
 	int ret = 0;
@@ -546,17 +541,17 @@ static int make_room(struct store *store, struct entry *entry, bool added,
 			room = kept + entry->weight;
 		if (room < work.limit)
 			work.limit = room;
-		on_trial = added && !store_take_ghost(store, entry->hash);
-	} else if (added && store->learning.computed > 0) {
-		store_take_ghost(store, entry->hash);
 	}
-	if (store->ttl > 0 || !has_room(store, &work)) {
+	full = !has_room(store, &work);
+	if (added && !store_take_ghost(store, mixed))
+		on_trial = pressed || (full && store_get(&store->nr_entries) > LEAST_TRIED);
+	if (store->ttl > 0 || full) {
 		entry_pin(entry);
 		if (store->ttl > 0)
 			ret = store_expire(store, work.now, EXPIRED_PER_SET, entry,
 					   &work.freed);
 		if (!ret && !has_room(store, &work))
-			ret = store_evict(store, &work);
+			ret = evict_until(store, &work, false);
 		/* In a child that a callback has made it is kept. */
 		if (entry_unpin(entry) && on_trial && !store_keeps(store, entry))
 			store_try(store, entry);
@@ -604,7 +599,7 @@ PyObject *store_put(struct store *store, PyObject *key, Py_hash_t hash,
 {
 	PyObject *old = NULL;
 	struct entry *entry;
-	uint64_t weight, before, grown = 0;
+	uint64_t mixed = spread_hash(hash, 0), weight, before, grown = 0;
 	double born = 0;
 	bool added;
 	int ret = 0;
@@ -613,7 +608,7 @@ PyObject *store_put(struct store *store, PyObject *key, Py_hash_t hash,
 		return NULL;
 	if ((store->sampling.on ? 1 : weight) > store->maxsize)
 		return refuse(store, key, hash, value, replace, generation);
-	if ((store->min_age > 0 || store->ttl > 0) && store_now(&born) < 0)
+	if (store_is_timed(store) && store_now(&born) < 0)
 		return NULL;
 	if (store_look(store, key, hash, &entry) < 0)
 		return NULL;
@@ -640,7 +635,7 @@ PyObject *store_put(struct store *store, PyObject *key, Py_hash_t hash,
 		entry->weight = weight;
 		entry->used = true;
 	} else {
-		entry = insert(store, key, hash, weight);
+		entry = insert(store, key, hash, mixed, weight);
 		if (!entry) {
 			Py_DECREF(value);
 			Py_DECREF(value);
@@ -649,11 +644,12 @@ PyObject *store_put(struct store *store, PyObject *key, Py_hash_t hash,
 		grown = weight;
 	}
 	entry->value = value;
-	entry->born = born;
+	if (store_is_timed(store))
+		*entry_born(entry) = born;
 	if (store->ttl > 0)
 		store_note_time(store, entry);
 	if (grown || store->ttl > 0)
-		ret = make_room(store, entry, added, before, grown);
+		ret = make_room(store, entry, mixed, added, born, before, grown);
 	Py_XDECREF(old);
 	if (ret < 0) {
 		Py_DECREF(value);

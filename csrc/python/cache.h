@@ -32,7 +32,6 @@
  * @prev: towards the head of the order, from which entries are evicted
  * @next: towards the tail
  * @weight: bytes, or 1
- * @born: when it was set, in seconds; where there is a minimum age or a ttl
  */
 struct entry {
 	PyObject *key;
@@ -45,7 +44,6 @@ struct entry {
 	unsigned int pins;
 	struct entry *prev, *next;
 	uint64_t weight;
-	double born;
 };
 
 /**
@@ -108,11 +106,13 @@ struct learning {
 #define UNFAMILIAR 3
 
 /**
- * struct timed_entry - an entry of a store with a ttl
- * @older, @newer: the entries that were set before and after it, or NULL
+ * struct timed_entry - an entry of a store with a minimum age or a ttl
+ * @born: when it was set, in seconds
+ * @older, @newer: the entries that were set before and after it, or NULL; with a ttl
  */
 struct timed_entry {
 	struct entry entry;
+	double born;
 	struct timed_entry *older, *newer;
 };
 
@@ -138,6 +138,7 @@ struct timed_entry {
  * @evicted: entries evicted so far, without @expired
  * @expired: entries that left because their time was over
  * @ghost_hits: sets of keys that were ghosts; see cache_ghosts.c
+ * @free_entry: memory of an entry that was evicted, for the next one; or NULL
  * @ghosts: parts of hashes, by the hash; NULL: there are none
  * @ghost_shift: 64 minus the logarithm of the number of places in @ghosts; 0: none
  * @spare_room: weight that sets under pressure have evicted beyond what they added
@@ -180,6 +181,7 @@ struct store {
 	unsigned char era;
 	unsigned long long misses, evicted, expired, generation;
 	unsigned long long ghost_hits;
+	struct entry *free_entry;
 	uint32_t *ghosts;
 	int ghost_shift;
 	uint64_t spare_room;
@@ -209,12 +211,11 @@ struct store {
 
 /**
  * struct eviction - what an eviction may do, and has done
- * @scan: it goes on to @budget; otherwise until the weight is @limit or less, and the
- *	number of entries @max_entries or less
- * @budget: weight of the entries that it looks at; the last one may exceed it
- * @steps: entries that it looks at, at most
+ * @limit, @max_entries: a set evicts until the weight and the number are no larger
+ * @budget: weight of the entries that a scan looks at; the last one may exceed it
+ * @steps: entries that a scan looks at, at most
  * @spare: used entries that it puts to the tail, at most
- * @spares_young: it spares entries that were set after @before
+ * @spares_young: a scan spares entries that were set after @before
  * @now: with a ttl, entries that have expired by then leave first
  * @keep: entry that it passes over; pinned; or NULL
  * @objects: that were freed by a scan, as the shrinker counts them
@@ -222,7 +223,6 @@ struct store {
  * @freed: weight of the entries that it evicted
  */
 struct eviction {
-	bool scan;
 	uint64_t limit;
 	uint64_t max_entries;
 	uint64_t budget;
@@ -265,7 +265,7 @@ extern PyTypeObject *store_type;
 void store_take_out(struct store *store, struct entry *entry, PyObject **key,
 		    PyObject **value);
 void store_clear(struct store *store);
-int store_evict(struct store *store, struct eviction *work);
+int store_scan(struct store *store, struct eviction *work);
 int store_evict_entry(struct store *store, struct entry *entry, bool expired);
 
 /* cache_ttl.c */
@@ -276,19 +276,13 @@ int store_expire(struct store *store, double now, unsigned long nr,
 		 const struct entry *keep, uint64_t *freed);
 int store_expire_all(struct store *store);
 
-void store_link(struct entry *next, struct entry *entry);
-void store_append(struct store *store, struct entry *entry);
-void store_unlink(struct store *store, struct entry *entry);
-
 /* cache_fork.c */
 void store_keep_all(struct store *store);
 bool store_give_kept(struct store *store);
 void store_own(struct store *store, struct entry *entry);
 
 /* cache_ghosts.c */
-void store_note_ghost(struct store *store, Py_hash_t hash);
-bool store_is_ghost(const struct store *store, Py_hash_t hash);
-bool store_take_ghost(struct store *store, Py_hash_t hash);
+void store_make_ghosts(struct store *store);
 void store_try(struct store *store, struct entry *entry);
 void store_drop_ghosts(struct store *store);
 
@@ -351,10 +345,106 @@ static inline int store_sample(struct store *store, PyObject *key, PyObject *val
 	return 0;
 }
 
-static inline bool store_has_expired(const struct store *store, const struct entry *entry,
+/* Bits of a ghost: it is one; a reclaim has evicted its key, or a set under pressure. */
+#define GHOST 1U
+#define GHOST_OF_RECLAIM 2U
+
+static inline uint32_t *store_ghost_place(const struct store *store, uint64_t mixed)
+{
+	return &store->ghosts[mixed >> store->ghost_shift];
+}
+
+static inline bool ghost_is_of(uint32_t ghost, uint64_t mixed)
+{
+	return (ghost | GHOST_OF_RECLAIM) == ((uint32_t)mixed | GHOST | GHOST_OF_RECLAIM);
+}
+
+/* Makes a ghost of a key, unless there is no memory.  Runs no Python code. */
+static inline void store_note_ghost(struct store *store, uint64_t mixed, bool reclaimed)
+{
+	/* The first one, or the cache has grown.  There are two buckets for an entry. */
+	if (store->ghost_shift != store->shift + 1) {
+		store_make_ghosts(store);
+		if (!store->ghosts)
+			return;
+	}
+	*store_ghost_place(store, mixed) = ((uint32_t)mixed & ~GHOST_OF_RECLAIM) | GHOST |
+					   (reclaimed ? GHOST_OF_RECLAIM : 0);
+	if (reclaimed && store->learning.ghosts < (double)(store->nr_buckets / 2))
+		store->learning.ghosts++;
+}
+
+/* Return: whether a reclaim has evicted the key a short while ago. */
+static inline bool store_was_reclaimed(const struct store *store, Py_hash_t hash)
+{
+	uint64_t mixed = spread_hash(hash, 0);
+	uint32_t ghost = store->ghosts ? *store_ghost_place(store, mixed) : 0;
+
+	return ghost_is_of(ghost, mixed) && ghost & GHOST_OF_RECLAIM;
+}
+
+/* Return: whether a key was a ghost; it is none any more. */
+static inline bool store_take_ghost(struct store *store, uint64_t mixed)
+{
+	uint32_t *place, ghost;
+
+	if (!store->ghosts)
+		return false;
+	place = store_ghost_place(store, mixed);
+	ghost = *place;
+	if (!ghost_is_of(ghost, mixed))
+		return false;
+	*place = 0;
+	if (ghost & GHOST_OF_RECLAIM)
+		store->learning.ghosts -= store->learning.ghosts < 1 ?
+						  store->learning.ghosts :
+						  1;
+	store->ghost_hits++;
+	return true;
+}
+
+/* Puts an entry before another one, or at the tail: before &store->order. */
+static inline void store_link(struct entry *next, struct entry *entry)
+{
+	entry->prev = next->prev;
+	entry->next = next;
+	entry->prev->next = entry;
+	next->prev = entry;
+}
+
+static inline void store_append(struct store *store, struct entry *entry)
+{
+	store_link(&store->order, entry);
+}
+
+static inline void store_unlink(struct store *store, struct entry *entry)
+{
+	if (entry->on_trial && entry->era == store->era) {
+		store->nr_on_trial--;
+		/* Those on trial stand next to each other. */
+		if (entry == store->last_on_trial)
+			store->last_on_trial = store->nr_on_trial ? entry->prev : NULL;
+	}
+	entry->on_trial = false;
+	entry->prev->next = entry->next;
+	entry->next->prev = entry->prev;
+}
+
+static inline bool store_is_timed(const struct store *store)
+{
+	return store->min_age > 0 || store->ttl > 0;
+}
+
+/* When an entry of such a store was set. */
+static inline double *entry_born(struct entry *entry)
+{
+	return &((struct timed_entry *)entry)->born;
+}
+
+static inline bool store_has_expired(const struct store *store, struct entry *entry,
 				     double now)
 {
-	return store->ttl > 0 && now - entry->born >= store->ttl;
+	return store->ttl > 0 && now - *entry_born(entry) >= store->ttl;
 }
 
 /* Return: the entry that expired first, or NULL; @keep and what is newer stay. */

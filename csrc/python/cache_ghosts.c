@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What comes in while memory is short.
+ * What comes in where a new entry takes another one's place: in a full cache, and under
+ * pressure in all.  The policy is much like S3-FIFO (docs/caches.md has hit ratios).
  *
- * Under pressure a cache does not grow, so a new entry takes another one's place.  Were
- * it put to the tail, keys that are asked for once would push out those that are asked
- * for again and again.  So it is put on trial: a fifth of the entries, those that are
- * evicted first.  One that is used there goes to the tail when an eviction meets it.
+ * Were a new entry put to the tail, keys that are asked for once would push out those that
+ * are asked for again and again.  So it is put on trial: a fifth of the entries, those that
+ * are evicted first.  One that is used there goes to the tail when an eviction meets it.
  *
- * Ghosts are what is left of keys that were evicted under pressure; where seeks are
- * learned (cache_seeks.c), also of those that scans evicted.  A set of such a key says
- * that it was asked for again: under pressure it goes to the tail at once.  A table has a
- * place for each hash, and a newer ghost takes it from an older one; there are as many
- * places as the cache had entries at most, or up to twice that.  A place has half of the
- * hash.  Where two keys have it in common, one comes in without a trial, no more.
+ * Ghosts are what is left of keys that were evicted then; where seeks are learned
+ * (cache_seeks.c), also of those that scans evicted.  A set of such a key says that it was
+ * asked for again: it goes to the tail at once.  A table has a place for each hash, and a
+ * newer ghost takes it from an older one; there are as many places as the cache had entries
+ * at most, or up to twice that.  A place has half of the hash.  Where two keys have it in
+ * common, one comes in without a trial, no more.
  *
- * Where neither has evicted anything, there is no table.
+ * A cache that has never evicted one has no table.
  */
 #include "python/cache.h"
 
@@ -23,51 +23,13 @@
 /* Entries that join those on trial with one set, so that its cost is bounded. */
 #define JOIN_PER_SET 2
 
-static uint32_t *place_of(const struct store *store, uint64_t mixed)
+/* Makes an empty table for the present number of buckets, unless there is no memory. */
+void store_make_ghosts(struct store *store)
 {
-	return &store->ghosts[mixed >> store->ghost_shift];
-}
-
-/* Not 0, which is an empty place. */
-static uint32_t mark_of(uint64_t mixed)
-{
-	return (uint32_t)mixed | 1;
-}
-
-/* Makes a ghost of a key, unless there is no memory.  Runs no Python code. */
-void store_note_ghost(struct store *store, Py_hash_t hash)
-{
-	uint64_t mixed = spread_hash(hash, 0);
-
-	/* The first one, or the cache has grown.  There are two buckets for an entry. */
-	if (store->ghost_shift != store->shift + 1) {
-		store_drop_ghosts(store);
-		store->ghosts = PyMem_Calloc(store->nr_buckets / 2, sizeof(*store->ghosts));
-		if (!store->ghosts)
-			return;
+	store_drop_ghosts(store);
+	store->ghosts = PyMem_Calloc(store->nr_buckets / 2, sizeof(*store->ghosts));
+	if (store->ghosts)
 		store->ghost_shift = store->shift + 1;
-	}
-	*place_of(store, mixed) = mark_of(mixed);
-	if (store->learning.ghosts < (double)(store->nr_buckets / 2))
-		store->learning.ghosts++;
-}
-
-bool store_is_ghost(const struct store *store, Py_hash_t hash)
-{
-	uint64_t mixed = spread_hash(hash, 0);
-
-	return store->ghosts && *place_of(store, mixed) == mark_of(mixed);
-}
-
-/* Return: whether a key was a ghost; it is none any more. */
-bool store_take_ghost(struct store *store, Py_hash_t hash)
-{
-	if (!store_is_ghost(store, hash))
-		return false;
-	*place_of(store, spread_hash(hash, 0)) = 0;
-	store->learning.ghosts -= store->learning.ghosts < 1 ? store->learning.ghosts : 1;
-	store->ghost_hits++;
-	return true;
 }
 
 void store_drop_ghosts(struct store *store)

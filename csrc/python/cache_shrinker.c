@@ -71,7 +71,6 @@ static int scan(struct store *store, struct shrink_control *sc, uint64_t *object
 {
 	uint64_t turn = store_get(&store->nr_entries), asked = sc->nr_to_scan, looked;
 	struct eviction work = {
-		.scan = true,
 		.budget = asked > UINT64_MAX / store->unit ? UINT64_MAX :
 							     asked * store->unit,
 		.steps = 2 * turn,
@@ -82,7 +81,7 @@ static int scan(struct store *store, struct shrink_control *sc, uint64_t *object
 	if ((work.spares_young || store->ttl > 0) && store_now(&work.now) < 0)
 		return -1;
 	work.before = work.now - store->min_age;
-	if (store_evict(store, &work) < 0)
+	if (store_scan(store, &work) < 0)
 		return -1;
 	*objects = work.objects;
 	/* Rounded down: a part of a page each call would add up to many.  An entry may

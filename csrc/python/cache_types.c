@@ -170,7 +170,7 @@ static PyObject *store_keep(PyObject *self, PyObject *const *args, Py_ssize_t nr
 	hash = PyObject_Hash(args[0]);
 	if (hash == -1)
 		return NULL;
-	ghost = store_is_ghost(store, hash);
+	ghost = store_was_reclaimed(store, hash);
 	result = store_put(store, args[0], hash, args[1], true, &generation);
 	if (result) {
 		store_note_cost(store, ghost, seconds);

@@ -416,7 +416,7 @@ PyObject *store_compute(struct store *store, PyObject *key, Py_hash_t hash,
 	result = value = how->make(how->argument);
 	if (value) {
 		now_ns = python_host_now_ns();
-		ghost = store_is_ghost(store, hash);
+		ghost = store_was_reclaimed(store, hash);
 		result = store_put(store, key, hash, value, how->replace,
 				   &computation->generation);
 		Py_DECREF(value);

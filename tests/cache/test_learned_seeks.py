@@ -144,6 +144,18 @@ def test_a_cache_that_is_too_small_grows(domain: Domain, clock: Clock) -> None:
     assert seeks_of(wanted) > 10 * seeks_of(unwanted)
 
 
+def test_a_larger_maxsize_is_not_in_its_power(domain: Domain, clock: Clock) -> None:
+    """What a full cache has evicted for new keys, more memory would not have kept."""
+    full = filled(domain, 0.01, maxsize=PAGES)
+    for key in range(PAGES, 3 * PAGES):
+        compute(full, key, 0.01)
+    for key in range(2 * PAGES):
+        compute(full, key, 0.01)
+    assert full.statistics().ghost_hits > 0
+    clock.passes(10)
+    assert full.statistics().page_saves == 0
+
+
 def test_what_is_not_used_any_more_gives_first(domain: Domain, clock: Clock) -> None:
     """What was learned fades in the next minutes, without a scan of that cache."""
     former, present = filled(domain, 0.01), filled(domain, 0.01)

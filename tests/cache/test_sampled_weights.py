@@ -28,9 +28,10 @@ def test_maxsize_counts_entries(domain: Domain) -> None:
     cache: Cache[int, bytes] = Cache(1000, domain=domain)
     for n in range(3000):
         cache[n] = bytes(n)
+        cache[n]  # Otherwise most of the first ones stay.
     assert (len(cache), cache.maxsize) == (1000, 1000)
     assert cache.statistics().evicted == 2000
-    assert cache.weight > 2000 * 1000
+    assert cache.weight > 1500 * 1000
     cache[2999] = bytes(10**6)
     assert len(cache) == 1000
     assert cache.registration.count() == -(-cache.weight // PAGE_SIZE)

@@ -116,6 +116,7 @@ ffibuilder.set_source(
         "csrc/python/cache_sampling.c",
         "csrc/python/cache_seeks.c",
         "csrc/python/cache_shrinker.c",
+        "csrc/python/cache_sizes.c",
         "csrc/python/cache_ttl.c",
         "csrc/python/cache_types.c",
         "csrc/python/cached.c",

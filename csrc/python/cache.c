@@ -37,7 +37,7 @@
 
 #include "python/host.h"
 
-/* Used entries that one insert puts to the tail at most, before it takes any. */
+/* Used entries that a set puts to the tail at most, before it takes any. */
 #define ROTATIONS 8
 /* How often an insert passes over its own entry.  It meets the entry a third time only
  * where other threads clear the cache meanwhile. */
@@ -391,9 +391,9 @@ evict_until(struct store *store, struct eviction *work, bool scans)
 			move_to_tail(store, entry);
 			continue;
 		}
-		if (entry->used && work->spare && !expired) {
+		if (entry->uses && work->spare && !expired) {
 			work->spare--;
-			entry->used = false;
+			entry->uses = 0;
 			work->looked = add_up_to_max(work->looked, weight);
 			move_to_tail(store, entry);
 			continue;
@@ -403,7 +403,12 @@ evict_until(struct store *store, struct eviction *work, bool scans)
 			move_to_tail(store, entry);
 			continue;
 		}
+		if (!scans && work->by_weight && !expired) {
+			entry = store_least_worth(store, entry, work->keep);
+			weight = entry->weight;
+		}
 		if (!scans) {
+			work->spare = ROTATIONS;
 			/* For the next insert; a scan has fetched more. */
 			__builtin_prefetch(store_bucket(store, entry->next->hash));
 			__builtin_prefetch(entry->next->next);
@@ -457,8 +462,12 @@ static int weigh(struct store *store, PyObject *key, PyObject *value,
 		Py_XDECREF(checked);
 	}
 	Py_DECREF(weighed);
+	if (number < 0)
+		return -1;
 	*weight = (uint64_t)number;
-	return number < 0 ? -1 : 0;
+	store->uneven |= store->some_weight && store->some_weight != *weight;
+	store->some_weight = *weight;
+	return 0;
 }
 
 /*
@@ -477,7 +486,7 @@ static inline bool changes_nothing(const struct store *store, struct entry *entr
 	} else if (store->closed) {
 		PyErr_SetString(cache_helpers.shrinker_error, "the cache is closed");
 	} else if (entry && !replace) {
-		entry->used = true;
+		entry_use(entry);
 		*result = entry->value;
 	} else {
 		return false;
@@ -520,6 +529,7 @@ static inline int make_room(struct store *store, struct entry *entry, uint64_t m
 	struct eviction work = {
 		.limit = store->sampling.on ? UINT64_MAX : store->maxsize,
 		.max_entries = store->sampling.on ? store->maxsize : UINT64_MAX,
+		.by_weight = store->uneven,
 		.spare = ROTATIONS,
 		.now = born,
 		.keep = entry,
@@ -541,6 +551,7 @@ static inline int make_room(struct store *store, struct entry *entry, uint64_t m
 			room = kept + entry->weight;
 		if (room < work.limit)
 			work.limit = room;
+		work.by_weight |= store->sampling.on;
 	}
 	full = !has_room(store, &work);
 	if (added && !store_take_ghost(store, mixed))
@@ -633,7 +644,7 @@ PyObject *store_put(struct store *store, PyObject *key, Py_hash_t hash,
 		if (store->ttl > 0)
 			store_forget_time(store, entry);
 		entry->weight = weight;
-		entry->used = true;
+		entry_use(entry);
 	} else {
 		entry = insert(store, key, hash, mixed, weight);
 		if (!entry) {
@@ -666,7 +677,7 @@ PyObject *store_put(struct store *store, PyObject *key, Py_hash_t hash,
 PyObject *store_hit(struct store *store, struct entry *entry)
 {
 	store->hits++;
-	entry->used = true;
+	entry_use(entry);
 	Py_INCREF(entry->value);
 	return entry->value;
 }

@@ -10,6 +10,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include <limits.h>
 #include <stdatomic.h>
 #endif
 
@@ -25,7 +26,7 @@
  * @value: valid while @key is not NULL
  * @hash: of @key, asked for once
  * @chain: next entry in the bucket
- * @used: the mark: set by a hit, cleared when an eviction passes over it
+ * @uses: hits since an eviction passed over it, up to 255; where there are any, it is marked
  * @era: number of forks that its process had behind it when it was set
  * @on_trial: it is one of the store's @nr_on_trial, if its era is the store's
  * @pins: C code that goes on with the entry after Python code has run
@@ -38,7 +39,7 @@ struct entry {
 	PyObject *value;
 	Py_hash_t hash;
 	struct entry *chain;
-	bool used;
+	unsigned char uses;
 	unsigned char era;
 	bool on_trial;
 	unsigned int pins;
@@ -56,7 +57,6 @@ struct entry {
  * @begun: there was a measurement
  * @in_a_row: sets that are measured before any is left out again
  * @sum: of those, up to now
- * @random: state of the generator
  */
 struct sampling {
 	bool on;
@@ -67,7 +67,6 @@ struct sampling {
 	double mean;
 	unsigned int in_a_row;
 	double sum;
-	uint32_t random;
 };
 
 /**
@@ -120,49 +119,52 @@ struct timed_entry {
 #define NR_CACHE_ERRORS 2
 
 /**
- * struct store - the entries of one cache; what a hit needs comes first
+ * struct store - the entries of one cache; what hits and sets need comes first
  * @quick: @buckets, where a look-up may take an entry as it finds it; otherwise NULL
  * @buckets: chains of entries by hash; NULL: no entry was ever set
  * @shift: 64 minus the logarithm of @nr_buckets
  * @hits: lookups that found a value
+ * @closed: sets are refused
+ * @weak_instances: its keys may begin with a weak reference to the instance of a method
+ * @keeps: whether there may be such entries
+ * @era: number of forks that this process has behind it
  * @nr_buckets: a power of 2
- * @tables: number of times that @buckets was replaced
  * @nr_entries: entries; a count reads it without the GIL
  * @weight: their weight together; a count reads it without the GIL
  * @kept: part of @weight that was there before a fork, in the child; see cache_fork.c
- * @order: its next is the head, its prev the tail
- * @kept_end: stands in the order behind what is kept, where @keeps
- * @keeps: whether there may be such entries
- * @era: number of forks that this process has behind it
- * @misses: other lookups
- * @evicted: entries evicted so far, without @expired
- * @expired: entries that left because their time was over
- * @ghost_hits: sets of keys that were ghosts; see cache_ghosts.c
- * @free_entry: memory of an entry that was evicted, for the next one; or NULL
+ * @maxsize: largest @weight; where weights are sampled, largest @nr_entries
  * @ghosts: parts of hashes, by the hash; NULL: there are none
  * @ghost_shift: 64 minus the logarithm of the number of places in @ghosts; 0: none
- * @spare_room: weight that sets under pressure have evicted beyond what they added
- * @spare_pressure: @pressures of the growth when @spare_room was set
+ * @evicted: entries evicted so far, without @expired
+ * @ghost_hits: sets of keys that were ghosts; see cache_ghosts.c
+ * @free_entry: memory of an entry that was evicted, for the next one; or NULL
  * @last_on_trial: the entry on trial that is last in the order; NULL if there is none
  * @nr_on_trial: entries on trial
- * @errors: of eviction callbacks, by kind
  * @generation: number of times that it was cleared
- * @closed: sets are refused
- * @weak_instances: its keys may begin with a weak reference to the instance of a method
- * @maxsize: largest @weight; where weights are sampled, largest @nr_entries
- * @unit: weight of an object that the shrinker counts
+ * @growth: of the domain
  * @growth_unit: bytes that a weight of 1 stands for
+ * @ttl: seconds after which an entry expires; 0: never
+ * @min_age: seconds that scans spare an entry
+ * @weigher, @on_evict: functions of key and value, or NULL
+ * @sampling: of weights
+ * @order: its next is the head, its prev the tail
+ * @learning: of seeks
+ * @kept_end: stands in the order behind what is kept, where @keeps
+ * @tables: number of times that @buckets was replaced
+ * @misses: other lookups
+ * @expired: entries that left because their time was over
+ * @uneven: the weigher has given different weights
+ * @some_weight: the last one; 0: none
+ * @random: of choices; see dice.h
+ * @spare_room: weight that sets under pressure have evicted beyond what they added
+ * @spare_pressure: @pressures of the growth when @spare_room was set
+ * @oldest, @newest: ends of the entries by the time when they were set; with a ttl
+ * @errors: of eviction callbacks, by kind
+ * @unit: weight of an object that the shrinker counts
  * @batches: in which a pass scans the whole cache, where they are not too large
  * @rebuild_seconds: time to make an entry anew; NaN: the shrinker's seeks stay
  * @seconds_per_seek, @max_seeks: to convert it to seeks
- * @min_age: seconds that scans spare an entry
- * @sampling: of weights
- * @learning: of seeks
- * @ttl: seconds after which an entry expires; 0: never
- * @oldest, @newest: ends of the entries by the time when they were set; with a ttl
- * @weigher, @on_evict: functions of key and value, or NULL
  * @name: of the cache, for logs
- * @growth: of the domain
  */
 struct store {
 	PyObject_HEAD
@@ -170,43 +172,49 @@ struct store {
 	struct entry **buckets;
 	int shift;
 	unsigned long long hits;
+	char closed;
+	bool weak_instances;
+	bool keeps;
+	unsigned char era;
 	size_t nr_buckets;
-	uint64_t tables;
 	_Atomic(uint64_t) nr_entries;
 	_Atomic(uint64_t) weight;
 	_Atomic(uint64_t) kept;
-	struct entry order;
-	struct entry kept_end;
-	bool keeps;
-	unsigned char era;
-	unsigned long long misses, evicted, expired, generation;
-	unsigned long long ghost_hits;
-	struct entry *free_entry;
+	unsigned long long maxsize;
 	uint32_t *ghosts;
 	int ghost_shift;
-	uint64_t spare_room;
-	unsigned long long spare_pressure;
+	unsigned long long evicted;
+	unsigned long long ghost_hits;
+	struct entry *free_entry;
 	struct entry *last_on_trial;
 	uint64_t nr_on_trial;
-	unsigned long long errors[NR_CACHE_ERRORS];
-	char closed;
-	bool weak_instances;
-	unsigned long long maxsize;
-	unsigned long long unit;
+	unsigned long long generation;
+	struct python_growth *growth;
 	long long growth_unit;
+	double ttl;
+	double min_age;
+	PyObject *weigher;
+	PyObject *on_evict;
+	struct sampling sampling;
+	struct entry order;
+	struct learning learning;
+	struct entry kept_end;
+	uint64_t tables;
+	unsigned long long misses;
+	unsigned long long expired;
+	bool uneven;
+	uint64_t some_weight;
+	uint32_t random;
+	uint64_t spare_room;
+	unsigned long long spare_pressure;
+	struct timed_entry *oldest, *newest;
+	unsigned long long errors[NR_CACHE_ERRORS];
+	unsigned long long unit;
 	unsigned long batches;
 	double rebuild_seconds;
 	double seconds_per_seek;
 	int max_seeks;
-	double min_age;
-	struct sampling sampling;
-	struct learning learning;
-	double ttl;
-	struct timed_entry *oldest, *newest;
-	PyObject *weigher;
-	PyObject *on_evict;
 	PyObject *name;
-	struct python_growth *growth;
 };
 
 /**
@@ -214,7 +222,8 @@ struct store {
  * @limit, @max_entries: a set evicts until the weight and the number are no larger
  * @budget: weight of the entries that a scan looks at; the last one may exceed it
  * @steps: entries that a scan looks at, at most
- * @spare: used entries that it puts to the tail, at most
+ * @by_weight: a set needs room for a weight, and entries may differ in it
+ * @spare: used entries that it puts to the tail before it evicts one, at most
  * @spares_young: a scan spares entries that were set after @before
  * @now: with a ttl, entries that have expired by then leave first
  * @keep: entry that it passes over; pinned; or NULL
@@ -227,6 +236,7 @@ struct eviction {
 	uint64_t max_entries;
 	uint64_t budget;
 	uint64_t steps;
+	bool by_weight;
 	uint64_t spare;
 	bool spares_young;
 	double before;
@@ -292,6 +302,10 @@ void store_end_learning(struct store *store);
 void store_note_cost(struct store *store, bool ghost, double seconds);
 double store_object_seconds(const struct store *store);
 void growth_learn(struct python_growth *growth, uint64_t now_ns);
+
+/* cache_sizes.c */
+struct entry *store_least_worth(struct store *store, struct entry *first,
+				const struct entry *keep);
 
 /* cache_sampling.c */
 int store_measure(struct store *store, PyObject *key, PyObject *value, int64_t length,
@@ -430,6 +444,11 @@ static inline void store_unlink(struct store *store, struct entry *entry)
 	entry->next->prev = entry->prev;
 }
 
+static inline void entry_use(struct entry *entry)
+{
+	entry->uses += entry->uses < UCHAR_MAX;
+}
+
 static inline bool store_is_timed(const struct store *store)
 {
 	return store->min_age > 0 || store->ttl > 0;
@@ -494,14 +513,18 @@ static inline struct entry **store_bucket(const struct store *store, Py_hash_t h
 	return &store->buckets[spread_hash(hash, store->shift)];
 }
 
-/* store_find(), with the usual cases inline: the bucket is empty, or its first key is this
- * object. */
+/* store_find(), with the usual cases inline: none has the hash, or the first one that has
+ * it is of this very object. */
 static inline int store_look(struct store *store, PyObject *key, Py_hash_t hash,
 			     struct entry **found)
 {
 	if (store->quick) {
-		*found = store->quick[spread_hash(hash, store->shift)];
-		if (!*found || (*found)->key == key)
+		struct entry *entry = store->quick[spread_hash(hash, store->shift)];
+
+		while (entry && entry->key != key && entry->hash != hash)
+			entry = entry->chain;
+		*found = entry;
+		if (!entry || entry->key == key)
 			return 0;
 	}
 	return store_find(store, key, hash, found);

@@ -13,6 +13,7 @@
  */
 #include "python/cache.h"
 
+#include "python/dice.h"
 #include "python/sizeof.h"
 
 /* Entries that are measured one after the other: the first ones, and after a surprise. */
@@ -37,10 +38,9 @@ static double distance(double a, double b)
 
 /* Return: sets until the next measurement: half of @most to one and a half, so that it
  * keeps no step with the program. */
-static uint32_t spread_out(struct sampling *sampling, double most)
+static uint32_t spread_out(struct store *store, double most)
 {
-	sampling->random = sampling->random * 1664525 + 1013904223;
-	return (uint32_t)(most / 2 + most * (sampling->random >> 8) / (1 << 24));
+	return (uint32_t)(most / 2) + (uint32_t)dice_below(&store->random, (size_t)most + 1);
 }
 
 /**
@@ -88,6 +88,6 @@ int store_measure(struct store *store, PyObject *key, PyObject *value, int64_t l
 	    distance((double)sampling->used, 0))
 		sampling->used = (int64_t)sampling->mean;
 	sets = BYTES_BETWEEN / (distance(rest, 0) + 1);
-	sampling->skip = spread_out(sampling, sets < SETS_BETWEEN ? sets : SETS_BETWEEN);
+	sampling->skip = spread_out(store, sets < SETS_BETWEEN ? sets : SETS_BETWEEN);
 	return 0;
 }

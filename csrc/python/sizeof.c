@@ -21,6 +21,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "python/dice.h"
+
 /* Objects that one call looks at, at most. */
 #define BUDGET 512
 /* Part of it for which it is worth to follow a container, where they are more than a few. */
@@ -115,13 +117,6 @@ static struct look *spare;
 static unsigned int smaller(unsigned int a, unsigned int b)
 {
 	return a < b ? a : b;
-}
-
-/* Return: a number below @n; good enough for samples. */
-static size_t random_below(uint32_t *random, size_t n)
-{
-	*random = *random * 1664525 + 1013904223;
-	return (size_t)(((uint64_t)(*random >> 8) * n) >> 24);
 }
 
 static bool is_gc(PyObject *object)
@@ -298,7 +293,7 @@ static int take(PyObject *object, void *arg)
 	if (members->nr < members->room)
 		at = members->nr++;
 	else
-		at = random_below(members->random, members->all);
+		at = dice_below(members->random, members->all);
 	if (at < members->room)
 		members->some[at].object = object;
 	return 0;
@@ -322,7 +317,7 @@ static void take_item(PyObject *key, PyObject *value, struct members *members)
 	if (at < room)
 		members->nr += 2;
 	else
-		at = random_below(members->random, at + 1);
+		at = dice_below(members->random, at + 1);
 	if (at < room) {
 		members->some[2 * at].object = key;
 		members->some[2 * at + 1].object = value;
@@ -348,7 +343,7 @@ static void take_members(PyObject *container, struct members *members)
 
 		/* Some of a large one, without a look at all. */
 		for (i = 0; i < members->room && all > members->room; i++) {
-			Py_ssize_t at = (Py_ssize_t)random_below(members->random, all);
+			Py_ssize_t at = (Py_ssize_t)dice_below(members->random, all);
 
 			take(is_list ? PyList_GetItem(container, at) :
 				       PyTuple_GetItem(container, at),
@@ -442,7 +437,7 @@ static int sum_members(struct look *look, const struct members *members,
 	followed = smaller(followed, nr_containers);
 	for (i = 0; i < followed; i++) {
 		/* Any of the rest, which it changes places with. */
-		size_t at = i + random_below(&look->random, nr_containers - i);
+		size_t at = i + dice_below(&look->random, nr_containers - i);
 		struct held member = members->some[at];
 		unsigned int part = *budget / (followed - i), left = part;
 

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which entry goes where a set needs bytes, and entries differ in size.
+ *
+ * A large entry takes the place of many small ones.  So it should stay only if it has as
+ * many more hits.  A set looks at some entries besides the one whose turn it is, and
+ * evicts the one that is the largest for its hits.  Which ones it looks at is left to
+ * chance: an order by hits and size would have to be kept with every hit.
+ *
+ * It is near to GreedyDual-Size-Frequency in hits (benchmarks/costs.py), but what has one
+ * size goes by the order alone.  Scans do, too: they are asked for pages, and each entry
+ * that they look at counts.
+ */
+#include "python/cache.h"
+
+#include "python/dice.h"
+
+/* Entries that are looked at, and buckets at most to find them: a table may be large that
+ * has few entries now. */
+#define LOOKS 32
+#define MAX_BUCKETS 256
+/* In a smaller cache they would be most entries, each time. */
+#define LEAST_ENTRIES 64
+/* A hit counts as much as so many times the size. */
+#define SIZES_PER_HIT 4
+
+static double size_for_hits(const struct entry *entry)
+{
+	return (double)entry->weight / (1 + SIZES_PER_HIT * entry->uses);
+}
+
+/**
+ * store_least_worth - choose the entry that goes
+ * @first: whose turn it is
+ * @keep: that does not go
+ *
+ * Return: @first, or one that has more weight for its hits.  Runs no Python code.
+ */
+struct entry *store_least_worth(struct store *store, struct entry *first,
+				const struct entry *keep)
+{
+	double largest = size_for_hits(first);
+	struct entry *looked[LOOKS];
+	unsigned int nr = 0, i;
+	size_t bucket;
+
+	if (store_get(&store->nr_entries) < LEAST_ENTRIES)
+		return first;
+	/* Neighbours in the table have nothing else in common, and are quick to read.  All
+	 * are fetched before the first one is needed. */
+	bucket = dice_below(&store->random, store->nr_buckets);
+	for (i = 0; i < MAX_BUCKETS && nr < LOOKS; i++) {
+		looked[nr] = store->buckets[bucket++ & (store->nr_buckets - 1)];
+		__builtin_prefetch(looked[nr]);
+		nr += looked[nr] != NULL;
+	}
+	for (i = 0; i < nr; i++) {
+		struct entry *entry;
+
+		/* The whole chain: what is never looked at would stay, however large. */
+		for (entry = looked[i]; entry; entry = entry->chain) {
+			double size = size_for_hits(entry);
+
+			if (size > largest && entry != keep && !store_keeps(store, entry)) {
+				largest = size;
+				first = entry;
+			}
+		}
+	}
+	return first;
+}

@@ -8,7 +8,7 @@
  *
  * - A table finds entries by hash: chains of buckets, at most one entry for two
  *   buckets.  The order is a list; eviction begins at its head.  New entries go to the
- *   tail of both; in a cache that is full nearer to the head of the order.
+ *   tail of both; in a cache that has evicted any, nearer to the head of the order.
  * - The order is a clock with a second chance.  A hit sets a mark.  Eviction takes the
  *   head; where that is marked, it loses the mark and goes to the tail instead.
  * - An entry with a key is live: it is in the table, in the order, in nr_entries and in
@@ -45,9 +45,6 @@
 /* Entries that have expired which one set lets go: more than it adds, so that they do
  * not gather; few, so that its cost is bounded. */
 #define EXPIRED_PER_SET 2
-/* Entries of a full cache up to which a new one goes to the tail: of a few, a fifth would
- * be one, which each new key would take from the last one. */
-#define LEAST_TRIED 10
 /* Of an entry, and of maxsize. */
 #define MAX_WEIGHT (1ULL << 62)
 /* Entries that an eviction looks at between two looks at the clock. */
@@ -421,7 +418,7 @@ evict_until(struct store *store, struct eviction *work, bool scans)
 		work->looked = add_up_to_max(work->looked, weight);
 		pressed = store->growth->under_pressure;
 		mixed = spread_hash(entry->hash, 0);
-		if (!expired && (!scans || pressed || store->learning.computed > 0))
+		if (!expired)
 			store_note_ghost(store, mixed, scans || pressed);
 		work->freed = add_up_to_max(work->freed, weight);
 		if (evict(store, entry, mixed, expired) < 0)
@@ -534,7 +531,7 @@ static inline int make_room(struct store *store, struct entry *entry, uint64_t m
 		.now = born,
 		.keep = entry,
 	};
-	bool pressed = growth->under_pressure, on_trial = false, full;
+	bool pressed = growth->under_pressure, on_trial;
 	unsigned long long generation = store->generation, pressures = growth->pressures;
 	uint64_t spare = 0;
 	int ret = 0;
@@ -553,10 +550,8 @@ static inline int make_room(struct store *store, struct entry *entry, uint64_t m
 			work.limit = room;
 		work.by_weight |= store->sampling.on;
 	}
-	full = !has_room(store, &work);
-	if (added && !store_take_ghost(store, mixed))
-		on_trial = pressed || (full && store_get(&store->nr_entries) > LEAST_TRIED);
-	if (store->ttl > 0 || full) {
+	on_trial = added && !store_take_ghost(store, mixed);
+	if (store->ttl > 0 || !has_room(store, &work)) {
 		entry_pin(entry);
 		if (store->ttl > 0)
 			ret = store_expire(store, work.now, EXPIRED_PER_SET, entry,
@@ -564,9 +559,11 @@ static inline int make_room(struct store *store, struct entry *entry, uint64_t m
 		if (!ret && !has_room(store, &work))
 			ret = evict_until(store, &work, false);
 		/* In a child that a callback has made it is kept. */
-		if (entry_unpin(entry) && on_trial && !store_keeps(store, entry))
-			store_try(store, entry);
+		on_trial &= entry_unpin(entry) && !store_keeps(store, entry);
 	}
+	/* Without ghosts nothing was evicted yet: there is room for all. */
+	if (on_trial && store->ghosts)
+		store_try(store, entry);
 	/*
 	 * The next sets may take what this one has evicted beyond what it added: otherwise
 	 * each large entry that goes for a small one would make the cache smaller for as

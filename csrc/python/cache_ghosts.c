@@ -1,25 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What comes in where a new entry takes another one's place: in a full cache, and under
- * pressure in all.  The policy is much like S3-FIFO (docs/caches.md has hit ratios).
+ * Where a new entry comes in, once the cache has evicted any.  The policy is much like
+ * S3-FIFO (docs/caches.md has hit ratios).
  *
  * Were a new entry put to the tail, keys that are asked for once would push out those that
- * are asked for again and again.  So it is put on trial: a fifth of the entries, those that
- * are evicted first.  One that is used there goes to the tail when an eviction meets it.
+ * are asked for again and again.  So it is put on trial: those on trial are evicted first.
+ * One that is used there goes to the tail when an eviction meets it.  A fifth of the
+ * entries is on trial at least, so that a new key has the time to be asked for again.
  *
- * Ghosts are what is left of keys that were evicted then; where seeks are learned
- * (cache_seeks.c), also of those that scans evicted.  A set of such a key says that it was
+ * Ghosts are what is left of keys that were evicted.  A set of such a key says that it was
  * asked for again: it goes to the tail at once.  A table has a place for each hash, and a
  * newer ghost takes it from an older one; there are as many places as the cache had entries
  * at most, or up to twice that.  A place has half of the hash.  Where two keys have it in
  * common, one comes in without a trial, no more.
  *
- * A cache that has never evicted one has no table.
+ * A cache that has evicted none has no table.
  */
 #include "python/cache.h"
 
-/* Of so many entries one is on trial. */
+/* Of so many entries one is on trial at least. */
 #define ENTRIES_PER_TRIAL 5
+/* With so few entries a new one goes to the tail: a fifth of them would be one, and the
+ * next new key would evict it. */
+#define FEW_ENTRIES 10
 /* Entries that join those on trial with one set, so that its cost is bounded. */
 #define JOIN_PER_SET 2
 
@@ -41,15 +44,18 @@ void store_drop_ghosts(struct store *store)
 }
 
 /*
- * Puts an entry on trial, behind the others that are.  They are the first ones in the
- * order; where they are too few, the next ones join them.  Runs no Python code.
+ * Puts a new entry on trial, which is at the tail now: behind the others that are.  They
+ * are the first ones in the order; where they are too few, the next ones join them.  Runs
+ * no Python code.
  */
 void store_try(struct store *store, struct entry *entry)
 {
-	uint64_t most = store_get(&store->nr_entries) / ENTRIES_PER_TRIAL;
+	uint64_t entries = store_get(&store->nr_entries), most = entries / ENTRIES_PER_TRIAL;
 	struct entry *next;
 	unsigned int i;
 
+	if (entries <= FEW_ENTRIES)
+		return;
 	store_unlink(store, entry);
 	next = store->last_on_trial ? store->last_on_trial->next : store_first(store);
 	for (i = 0; i < JOIN_PER_SET && store->nr_on_trial + 1 < most; i++) {

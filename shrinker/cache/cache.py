@@ -6,9 +6,9 @@ from any thread, from signal handlers, finalisers, weighers, eviction callbacks 
 
 The order is that of a clock with a second chance, which is what the kernel's
 LRU_ROTATE is.  A hit sets a mark.  Eviction takes the entry at the head; if that
-is marked, it loses the mark and goes to the tail instead.  In a cache that is full a
-new key is on trial: among the first fifth, unless it was evicted a short while ago.
-That is much like S3-FIFO.
+is marked, it loses the mark and goes to the tail instead.  Once entries were evicted, a
+new key is on trial: it stands before those that were used, unless it was evicted itself
+a short while ago.  That is much like S3-FIFO.
 """
 
 from __future__ import annotations
@@ -71,8 +71,7 @@ class CacheStatistics:
     expired: int
     """Entries that left because their ``ttl`` was over; not among ``evicted``."""
     ghost_hits: int
-    """Sets of keys that a set in a full cache or under pressure has evicted, not long
-    ago; where seeks are learned, or under pressure, also those that scans evicted."""
+    """Sets of keys that were evicted a short while ago, but for those that expired."""
     seeks: int
     """Cost of a counted object (a page; with ``weigher=None`` an entry), in disk seeks,
     at the last count."""
@@ -125,10 +124,11 @@ class Cache(NotCopied, CacheFace, MutableMapping[K, V]):
     other 16 deep, or 10,000 inside one, no more are called, which counts as errors.
 
     Making room for an entry puts up to 8 entries that were used to the tail, and
-    then evicts also those; a scan gives a second chance to all.  In a full cache of
-    10 entries or more, a key that was not asked for before is among the first to be
-    evicted.  While ``domain.under_pressure`` is set, a set evicts what it adds, and
-    all caches are full.
+    then evicts also those; a scan gives a second chance to all.  Once a cache of more
+    than 10 entries has evicted any, a key that was not asked for before is among the
+    first to go.  Where a set needs bytes and entries differ in size, the largest of
+    some, for its hits, goes first.  While ``domain.under_pressure`` is set, a set
+    evicts what it adds.
 
     Raises ``TypeError`` and ``ValueError`` for bad arguments, ``ShrinkerError``
     where the domain is closed already, and later for a set into a closed cache, and

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 ENTRIES_PER_TRIAL = 5
 JOIN_PER_SET = 2
-LEAST_TRIED = 10
+FEW_ENTRIES = 10
 ROTATIONS = 8
 
 
@@ -129,16 +129,17 @@ def test_a_heavier_value_is_not_on_trial(domain: Domain) -> None:
     assert list(cache) == list(range(1, 20))
 
 
-def test_a_small_full_cache_evicts_in_order(domain: Domain) -> None:
-    """One of fewer than ten entries has none on trial: it would be always the last."""
-    for n in range(1, LEAST_TRIED):
-        cache = filled(domain, n, maxsize=n, pressed=False)
+def test_a_small_cache_evicts_in_order(bounded: Any) -> None:
+    """One of ten entries has none on trial: it would be the last one, again and again."""
+    for n in range(1, FEW_ENTRIES + 1):
+        cache = bounded(n)
         for key in range(100, 130):
             cache[key] = key
             assert list(cache) == [*range(n), *range(100, key + 1)][-n:]
-    cache = filled(domain, LEAST_TRIED, maxsize=LEAST_TRIED, pressed=False)
+        cache.registration.domain.under_pressure = False
+    cache = bounded(FEW_ENTRIES + 1)
     cache.update((key, key) for key in range(100, 130))
-    assert list(cache) == [128, 129, *range(2, LEAST_TRIED)]
+    assert list(cache) == [128, 129, *range(2, FEW_ENTRIES + 1)]
 
 
 def test_large_entries_are_tried_too(domain: Domain) -> None:
@@ -149,17 +150,6 @@ def test_large_entries_are_tried_too(domain: Domain) -> None:
     assert list(cache) == [50, 51, 1000, *range(52, 100)]
     cache[1001] = 3
     assert list(cache) == [52, 53, 1001, *range(54, 100)]
-
-
-def test_a_small_cache_takes_a_new_key_under_pressure(domain: Domain) -> None:
-    """One of fewer than ten entries has one on trial."""
-    for n in range(1, 10):
-        cache = filled(domain, n)
-        for key in range(100, 130):
-            cache[key] = key
-            assert key in cache
-            assert list(cache)[1:] == list(range(1, n))
-        domain.under_pressure = False
 
 
 # --- ghosts --------------------------------------------------------------------------
@@ -180,23 +170,13 @@ def test_ghosts_are_counted_once(bounded: Any) -> None:
     assert cache.statistics().ghost_hits == 1
 
 
-def test_scans_without_pressure_leave_no_ghosts(domain: Domain) -> None:
-    """They say nothing of how the keys are used: none was taken for another one."""
+def test_new_keys_are_on_trial_after_a_scan(domain: Domain) -> None:
+    """They stand before others where a reclaim takes entries of a cache that grows."""
     cache = filled(domain, 40, pressed=False)
     cache.registration.scan(10)
-    domain.under_pressure = True
-    cache[0] = 0
-    assert cache.statistics().ghost_hits == 0
-
-
-def test_ghosts_outlive_the_pressure(domain: Domain) -> None:
-    """They count where they are set again, and go to the tail as all others do then."""
-    cache = filled(domain, 40)
-    cache.registration.scan(10)
-    domain.under_pressure = False
-    cache.update((k, k) for k in range(10))
-    assert 5 < cache.statistics().ghost_hits <= 10
-    assert list(cache) == [*range(10, 40), *range(10)]
+    cache.update((k, k) for k in (100, 101, 0, 102))
+    assert cache.statistics().ghost_hits == 1
+    assert list(cache) == [10, 11, 100, 12, 13, 101, 14, 102, *range(15, 40), 0]
 
 
 def test_expired_keys_are_no_ghosts(
@@ -301,8 +281,8 @@ def test_a_child_tries_entries_of_its_own(domain: Domain) -> None:
     for key in range(300, 400):
         cache[key] = key
     assert list(cache)[:45] == before[5:]
-    # A fifth of all 70.  Those that were set again were used, and went to the tail.
-    assert list(cache)[45:] == [*range(386, 400), *range(214, 220), *own]
+    # Those that were set again were used, and went to the tail.
+    assert list(cache)[45:] == [*range(380, 400), *own]
     assert cache.registration.count() == 25
     del cache[before[5]]
     inherited.give_inherited()
@@ -376,8 +356,7 @@ class Model:
         self.used: set[int] = set()
         self.trial: set[int] = set()
         self.pressure = False
-        self.gone: set[int] = set()
-        """Evicted under pressure, or by a set in the full cache."""
+        self.evicted: set[int] = set()
 
     def unlink(self, key: int) -> None:
         self.trial.discard(key)
@@ -387,10 +366,9 @@ class Model:
         self.unlink(key)
         self.used.discard(key)
 
-    def evict(self, key: int, *, scanned: bool = False) -> None:
+    def evict(self, key: int) -> None:
         self.remove(key)
-        if self.pressure or not scanned:
-            self.gone.add(key)
+        self.evicted.add(key)
 
     def to_tail(self, key: int) -> None:
         self.unlink(key)
@@ -398,10 +376,12 @@ class Model:
 
     def add(self, key: int, *, ghost: bool = False) -> None:
         self.order.append(key)
-        full = len(self.order) > self.maxsize
-        if not (full or self.pressure) or len(self.order) == 1:
-            return
-        tried = self.pressure or len(self.order) > LEAST_TRIED
+        if len(self.order) > self.maxsize or (self.pressure and len(self.order) > 1):
+            self.make_room(key)
+        if self.evicted and not ghost and len(self.order) > FEW_ENTRIES:
+            self.put_on_trial(key)
+
+    def make_room(self, key: int) -> None:
         spare = ROTATIONS
         while True:
             head = self.order[0]
@@ -414,8 +394,6 @@ class Model:
             else:
                 break
         self.evict(head)
-        if tried and not ghost:
-            self.put_on_trial(key)
 
     def put_on_trial(self, key: int) -> None:
         most = len(self.order) // ENTRIES_PER_TRIAL
@@ -437,7 +415,7 @@ class Model:
                 self.used.discard(head)
                 self.to_tail(head)
             else:
-                self.evict(head, scanned=True)
+                self.evict(head)
 
 
 def change(cache: Cache[int, int], model: Model, dice: Dice) -> None:
@@ -450,7 +428,7 @@ def change(cache: Cache[int, int], model: Model, dice: Dice) -> None:
             ghosts = cache.statistics().ghost_hits
             cache[key] = key
             ghost = cache.statistics().ghost_hits > ghosts
-            assert not ghost or key in model.gone
+            assert not ghost or key in model.evicted
             model.add(key, ghost=ghost)
         case 1 if cache.pop(key, None) is not None:
             model.remove(key)

@@ -4,8 +4,7 @@
     python benchmarks/policies.py FILE ... [--requests 500000] [--plot out.svg]
 
 Sizes are parts of the distinct keys.  "cache" is ``shrinker.cache.Cache`` itself with
-that ``maxsize``, and "pressure" one that grew to that size before memory became short,
-and stays short.  The others are small models; "best" knows what comes next.
+that ``maxsize``.  The others are small models; "best" knows what comes next.
 Of a trace the first requests are taken.  Its name says what a record is (``FORMATS``);
 ``.gz`` and ``.xz`` are read as they are.  Nothing is measured time: each run prints the
 same.  A plot needs matplotlib.
@@ -54,6 +53,8 @@ SCAN_KEYS = 2_000
 """Keys of a scan, each asked for once and never again."""
 SCAN_EVERY = 10_000
 """Requests between two scans."""
+DRIFT_EVERY = 4
+"""Requests after which each key is as popular as the next more popular one was."""
 SEED = 1
 
 
@@ -84,14 +85,21 @@ def ours(keys: Sequence[int], size: int) -> int:
         return own.statistics().hits
 
 
-def pressure(keys: Sequence[int], size: int) -> int:
-    """Ask the real cache, which may not grow beyond a size: its domain is short."""
-    with Domain() as domain, Cache[int, bool](weigher=None, domain=domain) as own:
-        for key in keys:
-            if own.get(key) is None:
-                own[key] = True
-                domain.under_pressure = len(own) >= size
-        return own.statistics().hits
+def clock(keys: Sequence[int], size: int) -> int:
+    """Evict what came in first; what was used since gets a second chance."""
+    used: OrderedDict[int, bool] = OrderedDict()
+    hits = 0
+    for key in keys:
+        if key in used:
+            hits += 1
+            used[key] = True
+            continue
+        while len(used) >= size:
+            first, was_used = used.popitem(last=False)
+            if was_used:
+                used[first] = False
+        used[key] = False
+    return hits
 
 
 def sieve(keys: Sequence[int], size: int) -> int:
@@ -264,7 +272,7 @@ def best(keys: Sequence[int], size: int) -> int:
 POLICIES: dict[str, Callable[[Sequence[int], int], int]] = {
     "LRU": lru,
     "cache": ours,
-    "pressure": pressure,
+    "clock": clock,
     "SIEVE": sieve,
     "S3-FIFO": s3_fifo,
     "W-TinyLFU": w_tiny_lfu,
@@ -336,6 +344,8 @@ def traces(paths: Sequence[Path], requests: int) -> Iterator[tuple[str, list[int
     nr = min(requests, ZIPF_REQUESTS)
     yield "zipf", list(zipf(nr, scans=False))
     yield "zipf, with scans", list(zipf(nr, scans=True))
+    drifting = (key + n // DRIFT_EVERY for n, key in enumerate(zipf(nr, scans=False)))
+    yield "zipf, drifting", list(drifting)
 
 
 # --- what comes out ------------------------------------------------------------------

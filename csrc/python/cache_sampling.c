@@ -28,8 +28,8 @@
 #define SURPRISE 8
 /* What sets use changes where the mean has by this part. */
 #define NOTEWORTHY 32
-/* An entry, and its place in a table that is half to a quarter full. */
-#define ENTRY_BYTES (sizeof(struct entry) + 24)
+/* An entry, its place in a table that is half to a quarter full, and that of a ghost. */
+#define ENTRY_BYTES (sizeof(struct entry) + 30)
 
 static double distance(double a, double b)
 {

@@ -19,6 +19,8 @@ EXAMPLES = [
     # 3 takes the place of 2, which was used longest ago; 2 that of 3.
     ("LRU", 2, [1, 2, 1, 3, 1, 2], "..h.h."),
     ("cache", 2, [1, 2, 1, 3, 1, 2], "..h.h."),
+    # 3 passes over 1 and 2, which were used, and takes the place of 1; 4 that of 2.
+    ("clock", 2, [1, 2, 2, 1, 3, 4, 2], "..hh..."),
     # 4 passes over 1, which was used, and takes the place of 2; 2 that of 3; 3 of 4.
     ("SIEVE", 3, [1, 2, 3, 1, 4, 1, 2, 3, 1], "...h.h..h"),
     # The hand clears 1 and 2, begins again, and 3 takes the place of 1; 1 that of 3.

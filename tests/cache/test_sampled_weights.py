@@ -14,7 +14,7 @@ from shrinker.growth import PAGE_SIZE
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ENTRY_BYTES = 104
+ENTRY_BYTES = 94
 """What the cache itself takes for an entry."""
 
 

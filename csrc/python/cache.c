@@ -328,7 +328,11 @@ static void fetch_ahead(struct store *store)
 	unsigned int i;
 
 	for (i = 0; i < FETCHED_AHEAD && entry != &store->order; i++) {
-		(void)*(struct entry *const volatile *)store_bucket(store, entry->hash);
+		uint64_t mixed = spread_hash(entry->hash, 0);
+
+		(void)*(struct entry *const volatile *)&store->buckets[mixed >> store->shift];
+		if (store->ghosts)
+			__builtin_prefetch(store_ghost_place(store, mixed));
 		__builtin_prefetch(entry->key);
 		__builtin_prefetch(entry->value);
 		entry = entry->next;

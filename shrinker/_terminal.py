@@ -1,7 +1,8 @@
 """Text on the terminal: prose, and tables in which only names are ever cut.
 
 A file or a pipe has no width.  There prose is wrapped at 80 columns, names are not cut
-unless the table says so, and no line ends in blanks.
+unless the table says so, and no line ends in blanks.  Names may have any characters:
+those that cannot be printed are shown as escapes.
 """
 
 from __future__ import annotations
@@ -17,15 +18,17 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from shrinker._names import printable, shortened
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-__all__ = ["NameTable", "Terminal", "shortened"]
+__all__ = ["NameTable", "Terminal"]
 
 _PIPE_COLUMNS = 80
 _MIN_PARAGRAPH_COLUMNS = 40
 _MIN_NAME_COLUMNS = 12
-_ELLIPSIS = "…"
+_TIE = "\N{NO-BREAK SPACE}"
 
 
 class Terminal:
@@ -39,9 +42,9 @@ class Terminal:
                 console = Console(highlight=False, width=_PIPE_COLUMNS)
         self._console = console
 
-    def print(self, text: RenderableType) -> None:
+    def print(self, text: str) -> None:
         """Print prose, with markup, wrapped at the width."""
-        self._write(text, self._console.width)
+        self._write(printable(text, "\n"), self._console.width)
 
     def print_paragraph(
         self,
@@ -59,7 +62,7 @@ class Terminal:
         text, to be set in bold.
         """
         lines = textwrap.wrap(
-            text,
+            printable(text, _TIE),
             max(self._console.width, _MIN_PARAGRAPH_COLUMNS),
             initial_indent=" " * indent,
             subsequent_indent=" " * (indent + hang),
@@ -67,20 +70,21 @@ class Terminal:
             break_on_hyphens=False,
         )
         for line in lines or [""]:
-            shown = Text(line.replace("\N{NO-BREAK SPACE}", " "), style=style)
+            shown = Text(line.replace(_TIE, " "), style=style)
             if bold and line is lines[-1]:
                 shown.stylize("bold", len(shown) - len(bold))
             self._console.print(shown, soft_wrap=True)
 
     def print_line(self, text: str) -> None:
-        """Print a line, with markup, without wrapping it."""
-        self._console.print(text, soft_wrap=True)
+        """Print one line, with markup, without wrapping it."""
+        self._console.print(printable(text), soft_wrap=True)
 
     def print_table(self, table: NameTable) -> None:
         """Print a table, its names cut where it is wider than the terminal."""
         console = self._console
         room = console.width if console.is_terminal else None
-        title = table.title if room is None else shortened(table.title, room)
+        title = printable(table.title)
+        title = title if room is None else shortened(title, room)
         self.print_line(f"[bold]{escape(title)}[/]")
         fitted = table.fitted(console, console.width if table.always_cut else room)
         width = _width(console, fitted)
@@ -97,7 +101,7 @@ class Terminal:
             self.print_paragraph(name, style=style or "bold")
             pairs = zip(table.headers, cells, strict=True)
             described = (f"{header} {cell}" for header, cell in pairs if cell)
-            tied = (each.replace(" ", "\N{NO-BREAK SPACE}") for each in described)
+            tied = (each.replace(" ", _TIE) for each in described)
             self.print_paragraph(", ".join(tied), indent=2)
 
     def _write(self, what: RenderableType, width: int) -> None:
@@ -146,7 +150,7 @@ class NameTable:
 
     def add_row(self, name: str, *cells: str, style: str | None = None) -> None:
         """Add a row, without markup."""
-        self._rows.append((name, cells, style))
+        self._rows.append((printable(name), tuple(map(printable, cells)), style))
 
     def add_section(self) -> None:
         """Separate the rows so far from those that follow."""
@@ -204,11 +208,3 @@ def _width(console: Console, table: Table) -> int:
     # Far wider than any table: within the console's own width it would be cut.
     options = console.options.update(width=10_000)
     return Measurement.get(console, options, table).maximum
-
-
-def shortened(name: str, width: int) -> str:
-    """Return ``name`` cut in the middle, because names differ at both ends."""
-    if len(name) <= width:
-        return name
-    tail = (width - 1) // 2
-    return name[: width - 1 - tail] + _ELLIPSIS + name[len(name) - tail :]

@@ -338,7 +338,8 @@ class Domain(NotCopied):
 
         Calls ``count_objects`` of each shrinker for each node.  A shrinker whose
         callback raises shows ``?`` and keeps its other figures.  A cache that has
-        learned its seeks shows them, and what a page of it takes to compute.  Where a
+        learned its seeks shows them, and what a page of it takes to compute.  A long
+        name is cut in the middle, and what cannot be printed is escaped.  Where a
         reclaimer runs and other processes live under the same limit, a table of them
         follows.
         """

@@ -11,6 +11,7 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any, Protocol
 
+from shrinker._names import printable, shortened
 from shrinker.demand import Inheritor
 from shrinker.errors import CallbackErrors, ShrinkerError
 from shrinker.values import ShrinkerFlags
@@ -26,6 +27,8 @@ __all__ = ["Registered", "count_everywhere", "debugfs", "report", "warn_of_stall
 
 _DIRECTORY_BYTES = 127
 """Length of a directory's name, the number included."""
+_NAME_COLUMNS = 64
+"""What a report shows of a name, at most."""
 _LEARNED = 6
 """The column of a report that is text."""
 
@@ -105,6 +108,8 @@ def debugfs(shrinkers: Iterable[Registered]) -> dict[str, str]:
 def report(shrinkers: Iterable[Registered]) -> str:
     """Return a table with a line for each shrinker, aligned in columns.
 
+    A name is shown with escapes for what cannot be printed, and cut in the middle.
+
     A shrinker whose count callback raises shows ``?`` for its objects and its
     deferred work; one that is closed meanwhile is left out.  The last column,
     ``learned``, shows the seeks that caches have learned.  Where none has, there is no
@@ -125,7 +130,7 @@ def report(shrinkers: Iterable[Registered]) -> str:
         cost = kept.learned_cost() if isinstance(kept, Inheritor) else None
         rows.append(
             (
-                shrinker.name,
+                shortened(printable(shrinker.name), _NAME_COLUMNS),
                 objects,
                 deferred,
                 str(seen.passes),

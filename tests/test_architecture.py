@@ -21,7 +21,7 @@ PACKAGE = Path(shrinker.__file__).parent
 # From the ground up.  Modules of one floor do not import each other, but those of a
 # package within it do.
 FLOORS = (
-    ("_ffi", "_interrupted", "_switching", "errors"),
+    ("_ffi", "_interrupted", "_names", "_switching", "errors"),
     (
         "_capsule",
         "_unpatched",

@@ -13,6 +13,7 @@ import click
 from click.core import ParameterSource
 
 from shrinker import __version__
+from shrinker._names import printable
 from shrinker.bench.options import measuring
 from shrinker.cli.files import FileCommand, FileName, warn_of_repeats
 from shrinker.cli.number import Number, Real
@@ -477,7 +478,7 @@ def _complaints() -> Iterator[None]:
     try:
         yield
     except ShrinkerError as exc:
-        raise click.ClickException(str(exc)) from exc
+        raise click.ClickException(printable(str(exc), "\n")) from exc
     except ModuleNotFoundError as exc:
         package = (exc.name or "").partition(".")[0]
         if package not in _EXTRAS:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import shlex
 from typing import TYPE_CHECKING, Any
 
 from shrinker._terminal import Terminal
+from shrinker.cli.files import as_word
 from shrinker.eras import ERAS
 from shrinker.errors import ShrinkerError
 from shrinker.events import ShrinkSlabStart
@@ -52,7 +52,7 @@ def recorded(
         if os.path.isfile(line):  # noqa: PTH113 - False also for too long a name
             raise ShrinkerError(
                 f"{line!r} is a file, and LINE is one line of a recording:"
-                f" shrinker replay {shlex.quote(line)}  checks each pass in a file"
+                f" shrinker replay {as_word(line)}  checks each pass in a file"
             )
         raise ShrinkerError("the line has no mm_shrink_slab_start that can be read")
     start = events[0]

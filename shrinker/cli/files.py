@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import shlex
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["FileCommand", "FileName", "warn_of_repeats"]
+__all__ = ["FileCommand", "FileName", "as_word", "warn_of_repeats"]
 
 _STDIN = "-"
 
@@ -69,6 +70,19 @@ class FileCommand(click.Command):
         for (_, one), (param, other) in itertools.combinations(outputs, 2):
             if _same(one, other) or _both_new(one, other):
                 raise click.BadParameter(f"{other!r} is written twice.", ctx, param)
+
+
+def as_word(name: str) -> str:
+    """Return a name as a shell reads it, in signs that can be printed."""
+    if name.isprintable():
+        return shlex.quote(name)
+    return f"$'{''.join(map(_in_quotes, name))}'"
+
+
+def _in_quotes(sign: str) -> str:
+    if sign.isprintable() and sign not in "\\'":
+        return sign
+    return "".join(f"\\x{byte:02x}" for byte in sign.encode(errors="surrogateescape"))
 
 
 def warn_of_repeats(old: Iterable[str], new: Iterable[str] = ()) -> None:

@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from shrinker._names import printable
+from shrinker.cli.files import as_word
 from shrinker.kernel.recorder import record
 from shrinker.kernel.tracefs import (
     CALLERS,
@@ -122,10 +124,10 @@ def _print_recorded(state: Recorded) -> None:
     if not state.starts and not state.passes:
         _say("no shrinker was asked for anything meanwhile")
     elif state.file != STDOUT:
-        _say(f"shrinker replay {state.file}  explains them")
+        _say(f"shrinker replay {as_word(state.file)}  explains them")
 
 
 def _say(text: str) -> None:
     # A terminal that has gone away must not hide what was recorded.
     with contextlib.suppress(OSError):
-        click.echo(text, err=True)
+        click.echo(printable(text), err=True)

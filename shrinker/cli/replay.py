@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TransferSpeedColumn
 
-from shrinker._terminal import NameTable, Terminal, shortened
+from shrinker._names import printable, shortened
+from shrinker._terminal import NameTable, Terminal
 from shrinker.replay.files import STDIN
 from shrinker.replay.remote import is_address
 from shrinker.replay.results import MAX_SEEKS
@@ -80,8 +81,8 @@ def progress(files: tuple[str, ...]) -> Iterator[Callable[[str, int], None] | No
 
         def advance(file: str, position: int) -> None:
             done[file] = position
-            name = escape(shortened(Path(file).name, _PROGRESS_NAME_COLUMNS))
-            bar.update(task, completed=sum(done.values()), description=name)
+            name = shortened(printable(Path(file).name), _PROGRESS_NAME_COLUMNS)
+            bar.update(task, completed=sum(done.values()), description=escape(name))
 
         yield advance
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from shrinker._interrupted import end_by_signal
+from shrinker._names import printable
 from shrinker._target import check_target
 from shrinker.cli.files import warn_of_repeats
 from shrinker.cli.number import Real
@@ -121,7 +122,7 @@ def run(files: tuple[str, ...], new: tuple[str, ...], options: Options) -> bool:
         _show(old, options, changes)
     if new or not options.prints_text:
         for line in troubles(both):
-            click.echo(line, err=True)
+            click.echo(printable(line), err=True)
     return both.ok and all(len(recording.passes) for recording in both.recordings)
 
 

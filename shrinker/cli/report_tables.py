@@ -99,8 +99,9 @@ def _print_recording(
             )
         if len(rows) > _MAX_ROWS:
             terminal.print_line(
-                f"... and {len(rows) - _MAX_ROWS} more; --csv and --json have all\n"
+                f"... and {len(rows) - _MAX_ROWS} more; --csv and --json have all"
             )
+            terminal.print_line("")
 
 
 def _print_findings(terminal: Terminal, findings: Sequence[Finding]) -> None:
@@ -226,7 +227,8 @@ def print_comparison(comparison: Comparison, console: Console | None = None) -> 
         ("Findings that are gone", comparison.gone_findings),
     ):
         if findings:
-            terminal.print_line(f"\n[bold]{title}[/]")
+            terminal.print_line("")
+            terminal.print_line(f"[bold]{title}[/]")
             _print_findings(terminal, findings)
 
 
@@ -244,9 +246,8 @@ def _print_mean_changes(terminal: Terminal, changes: Sequence[MeanChange]) -> No
         )
     terminal.print_table(table)
     if len(changes) > _MAX_ROWS:
-        terminal.print_line(
-            f"... and {len(changes) - _MAX_ROWS} more; --json has all\n"
-        )
+        terminal.print_line(f"... and {len(changes) - _MAX_ROWS} more; --json has all")
+        terminal.print_line("")
     terminal.print_paragraph(
         "One burst, or a few long passes, do that. It may be chance: nothing here says"
         " how likely; more recordings of the same load would."

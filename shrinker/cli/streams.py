@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 import click
 
 from shrinker._interrupted import EXIT_CODE, raise_again
+from shrinker._names import printable
 from shrinker.cli.files import FileCommand
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def _plain_signs(error: UnicodeError) -> tuple[str | bytes, int]:
 def _end(reason: str | None) -> NoReturn:
     if reason is not None:
         with contextlib.suppress(OSError):
-            click.echo(f"Error: {reason}", err=True)
+            click.echo(f"Error: {printable(reason)}", err=True)
     # What the buffer still holds must go where it can be written.
     with contextlib.suppress(OSError, ValueError, AttributeError):
         null = os.open(os.devnull, os.O_WRONLY)

@@ -17,6 +17,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
+from shrinker._names import printable
 from shrinker._terminal import NameTable, Terminal
 from shrinker.kernel.live import BY, SORT_KEYS, LiveTable, Row, Window
 from shrinker.kernel.objects import CgroupPaths, Counts, count_objects, find_debugfs
@@ -209,7 +210,7 @@ def _screen(
 
 
 def _line(text: str, style: str = "") -> Text:
-    return Text(text, style=style, no_wrap=True, overflow="ellipsis")
+    return Text(printable(text), style=style, no_wrap=True, overflow="ellipsis")
 
 
 def _head(window: Window, view: _View) -> str:

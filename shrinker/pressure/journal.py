@@ -15,6 +15,8 @@ import threading
 import weakref
 from typing import TYPE_CHECKING
 
+from shrinker._names import printable
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -129,6 +131,7 @@ class ReclaimRecord:
 
 
 def _short(name: str) -> str:
+    name = printable(name)
     return name if len(name) <= MAX_NAME_LENGTH else f"{name[: MAX_NAME_LENGTH - 3]}..."
 
 
@@ -254,7 +257,7 @@ class Journal:
             for _ in range(len(self._unlogged)):
                 level, text, error = self._unlogged.popleft()
                 with contextlib.suppress(Exception):
-                    logger.log(level, "%s", text, exc_info=error)
+                    logger.log(level, "%s", printable(text), exc_info=error)
             dropped, self._dropped = self._dropped, 0
             if dropped:
                 with contextlib.suppress(Exception):

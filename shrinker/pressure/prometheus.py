@@ -40,6 +40,7 @@ except ImportError as error:
         " pip install 'shrinker[prometheus]'"
     ) from error
 
+from shrinker._names import encodable
 from shrinker.pressure.reclaimer import Reclaimer
 
 if TYPE_CHECKING:
@@ -171,9 +172,10 @@ class ReclaimerCollector:
         self._files.forget(self.collect())
 
     def _where(self, level: MemoryLevel) -> str:
-        if self._files is None or not level.where.startswith("process"):
-            return level.where
-        return level.where.replace("process", f"process {os.getpid()}", 1)
+        where = encodable(level.where)
+        if self._files is None or not where.startswith("process"):
+            return where
+        return where.replace("process", f"process {os.getpid()}", 1)
 
     def _collect(self, seen: ReclaimerStatistics | None) -> Iterator[Metric]:
         for field, name, text in _COUNTERS:
@@ -228,7 +230,7 @@ class ReclaimerCollector:
         for field, name, text in _PER_SHRINKER:
             counter = self._counter(name, text, "shrinker")
             for shrinker, totals in sums.items():
-                counter.add_metric((*self._values, shrinker), totals[field])
+                counter.add_metric((*self._values, encodable(shrinker)), totals[field])
             yield counter
 
     def _counter(self, name: str, text: str, *more: str) -> CounterMetricFamily:

@@ -33,6 +33,7 @@ import math
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from shrinker._names import printable
 from shrinker.errors import CallbackErrors, ShrinkerError
 from shrinker.growth import PAGE_SIZE
 from shrinker.pressure.decisions import (
@@ -193,7 +194,7 @@ class Worker:
             level, low = decision.level, decision.marks.low
             logger.debug(
                 "look (%s): %s [%s: %.1f MiB free, low %.1f]",
-                *(trigger, decision.reason, level.where),
+                *(trigger, decision.reason, printable(level.where)),
                 *(level.free / MIB, low / MIB),
             )
             return record

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from shrinker._names import encodable
 from shrinker.report.finding import took_ns
 
 if TYPE_CHECKING:
@@ -113,15 +114,15 @@ def _table(recording: Recording) -> Any:
     passes = recording.passes
     named = {
         "recording": (np.zeros(len(passes), "i4"), [recording.name]),
-        "shrinker": (passes["shrinker"], list(recording.shrinkers)),
-        "caller": (passes["caller"], list(recording.callers)),
+        "shrinker": (passes["shrinker"], recording.shrinkers),
+        "caller": (passes["caller"], recording.callers),
     }
     schema = _schema()
     return pa.table(
         [
             pa.DictionaryArray.from_arrays(
                 pa.array(np.ascontiguousarray(named[name][0])),
-                pa.array(named[name][1], pa.string()),
+                pa.array(list(map(encodable, named[name][1])), pa.string()),
             )
             if name in named
             else pa.array(np.ascontiguousarray(passes[name]))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 
 import shrinker
+from shrinker._names import printable
 from shrinker.report.figures import rows_of
 from shrinker.report.summary import summary
 from shrinker.report.timeline import timelines
@@ -55,11 +56,17 @@ def as_html(recordings: Sequence[Recording], findings: Sequence[Finding]) -> str
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
+        finalize=_shown,
     )
     return environment.get_template("report.html.jinja").render(
         version=shrinker.__version__,
         recordings=[_recording(each, findings) for each in recordings],
     )
+
+
+def _shown(value: Any) -> Any:
+    # Not Markup: the drawings, which have no names.
+    return printable(value, "\n") if type(value) is str else value
 
 
 def _recording(recording: Recording, found: Sequence[Finding]) -> dict[str, Any]:

@@ -174,6 +174,31 @@ def test_report(domain: Domain) -> None:
         registration.close()
 
 
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("two\nlines", r"two\nlines"),
+        ("a\ttab\r\x1b[31m\x7f", r"a\ttab\r\x1b[31m\x7f"),
+        ("caf\xe9 \udcff\u2028\u202e", "caf\xe9 " + r"\udcff\u2028\u202e"),
+        ("n" * 200 + "\n" + "m" * 99, "n" * 32 + "…" + "m" * 31),
+    ],
+)
+def test_a_name_spoils_no_report(domain: Domain, name: str, shown: str) -> None:
+    """A row is a line, and columns stay near; the name is what it was elsewhere."""
+    bad = register(domain, Cache(1000), name=name)
+    good = register(domain, Cache(1000), name="good")
+    header, first, second = domain.report().splitlines()
+    figures = ["1000", "0", "0", "0", "0"]
+    assert first.startswith(f"{shown} ")
+    assert first.removeprefix(shown).split() == figures
+    assert second.split() == ["good", *figures]
+    assert len(header) == len(first) == len(second) < 64 + 60
+    assert bad.name == name
+    assert f"{name}-1"[:9] in "".join(domain.debugfs())
+    for registration in (bad, good):
+        registration.close()
+
+
 def test_closed_domain() -> None:
     """Closing a domain closes its registrations; then its methods refuse."""
     domain = Domain()

@@ -46,6 +46,23 @@ def test_records_read_well() -> None:
     assert record.given_back == 10 * MIB
 
 
+def test_names_begin_no_line_of_the_log(log: Log) -> None:
+    """Those of cgroups and caches may have line breaks: a record stays one line."""
+    journal = Journal(10)
+    record = ReclaimRecord(
+        *(0, 0, "timer", "reclaim", "cgroup v2 /a\nb: 1.0 MiB free"),
+        limit=LIMIT,
+        givers=(("c\nERROR", 1),),
+        held=(("d\x1b[31m", 1),),
+    )
+    journal.add(record)
+    journal.log()
+    (line,) = log.lines
+    assert r"/a\nb: 1.0 MiB" in line
+    assert r"(c\nERROR 1); lock taken of d\x1b[31m 1 times" in line
+    assert line.isprintable()
+
+
 def test_history_is_bounded(domain: Domain) -> None:
     """The last records are kept, all are counted."""
     memory = FakeMemory(90)

@@ -80,6 +80,20 @@ def test_shrinkers_of_one_name_are_summed(domain: Domain) -> None:
     assert freed == record.freed
 
 
+def test_names_that_utf_8_cannot_hold(domain: Domain) -> None:
+    """A file's name, as a cache may have, and a cgroup's fail no scrape."""
+    memory = FakeMemory(50)
+    memory.more = (MemoryLevel("cgroup /\udcff", 2 * LIMIT, LIMIT, LIMIT),)
+    registry = prometheus.CollectorRegistry()
+    with register(domain, Pages(100, memory), name="\udcff\n"):
+        reclaimer = make(domain, memory)
+        registry.register(ReclaimerCollector(reclaimer, shrinkers=True))
+        reclaimer.look()
+        text = prometheus.generate_latest(registry).decode()
+    assert r'{shrinker="\\udcff\n"}' in text
+    assert r'{level="cgroup /\\udcff"}' in text
+
+
 def test_two_in_one_registry(domain: Domain) -> None:
     """The second needs a prefix of its own; the registry notices at once."""
     registry = prometheus.CollectorRegistry()

@@ -21,6 +21,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
+from shrinker._names import printable
 from shrinker.errors import check_int
 from shrinker.pressure.limits.cgroups import Cgroup, Cgroups, find_cgroups
 from shrinker.pressure.limits.kernel_file import UNLIMITED_BYTES, KernelFile
@@ -150,7 +151,7 @@ class Memory:
         # Garbage may differ from read to read.
         if text not in self._said and len(self._said) < MAX_PROBLEMS_LOGGED:
             self._said.add(text)
-            _log.warning("%s", text)
+            _log.warning("%s", printable(text))
 
 
 class BudgetedMemory(Memory):

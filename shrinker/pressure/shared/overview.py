@@ -7,6 +7,7 @@ import dataclasses
 import textwrap
 from typing import TYPE_CHECKING
 
+from shrinker._names import printable
 from shrinker.pressure.shared.shares import MAX_BEAT_AGE_SECONDS, divide
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def describe(groups: Sequence[Group]) -> str:
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         several = labels[group.limit] > 1
         file = f" ({group.path or 'private'})" if several else ""
-        lines = [f"workers under {group.limit}{file}"]
+        lines = [printable(f"workers under {group.limit}{file}")]
         lines += ("  ".join(map(str.rjust, row, widths)) for row in rows)
         texts.append("\n".join(lines))
     often = collections.Counter(

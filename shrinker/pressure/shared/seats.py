@@ -14,6 +14,7 @@ import math
 import os
 from typing import TYPE_CHECKING
 
+from shrinker._names import printable
 from shrinker.pressure.shared.overview import describe, overview
 from shrinker.pressure.shared.shares import (
     MAX_BEAT_AGE_SECONDS,
@@ -361,7 +362,7 @@ class Seats:
         text = f"{level.where}: other processes under this limit are not known: {why}"
         if level.where not in _complained:
             _complained.add(level.where)
-            logger.warning("%s", text)
+            logger.warning("%s", printable(text))
         try:
             return open_private(level.where)
         except OSError as error:

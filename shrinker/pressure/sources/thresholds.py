@@ -18,6 +18,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from shrinker._names import printable
 from shrinker.errors import ShrinkerError, check_int
 from shrinker.pressure.limits.kernel_file import KernelFile, drain_eventfd
 from shrinker.pressure.sources.base import (
@@ -189,7 +190,8 @@ class ThresholdSet:
             except (OSError, ValueError) as error:
                 self._drop(directory)
                 logger.info(
-                    "%s: no usage threshold, a timer is used: %s", level.where, error
+                    "%s: no usage threshold, a timer is used: %s",
+                    *(printable(level.where), error),
                 )
 
     def close(self) -> None:

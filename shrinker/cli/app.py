@@ -58,8 +58,8 @@ _era_option = click.option(
 @cli.command(
     short_help="Put recorded passes of a kernel through the core.",
     epilog=_exit_codes(
-        "every file was read to its end and holds shrinker events",
-        "a file could not be read to its end, or holds no shrinker events,\n"
+        "every file was read to its end and holds passes, with start and end",
+        "a file could not be read to its end, or holds no pass,\n"
         "   or the output could not be written;\n"
         "   with --strict also where a pass is inexact, a line malformed, an event\n"
         "   lost, or an event an orphan: a start without an end, or the reverse",

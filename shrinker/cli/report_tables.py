@@ -64,8 +64,6 @@ def troubles(report: Report) -> list[str]:
         replay, name = recording.replay, recording.name or "''"
         if replay.error:
             lines.append(f"{name}: {replay.error}")
-        elif not len(recording.passes):
-            lines.append(f"{name}: no pass has both its start and its end")
         if replay.malformed_lines:
             left_out = of_many(replay.malformed_lines, "line")
             lines.append(f"{name}: {left_out} left out; {_first_bad(replay)}")

@@ -227,6 +227,8 @@ def _replay(
     seconds = time.perf_counter() - began
     if error is None and not parser.counts.starts + parser.counts.ends:
         error = _no_events(parser.counts, beginning)
+    if error is None and not session.totals().passes:
+        error = _no_pass(parser.counts)
     return _result(
         name,
         session,
@@ -289,6 +291,14 @@ def _no_events(counts: Any, beginning: bytes) -> str:
             " mm_shrink_slab_end enabled, and was anything reclaimed?"
         )
     return "not a recording: no line is an event"
+
+
+def _no_pass(counts: Any) -> str:
+    if not counts.malformed:
+        for count, event in (counts.starts, "start"), (counts.ends, "end"):
+            if not count:
+                return f"no pass has its {event}: was mm_shrink_slab_{event} enabled?"
+    return "no pass has both its start and its end"
 
 
 def _note_malformed(name: str, events: Any, problems: list[Problem]) -> None:

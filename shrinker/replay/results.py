@@ -139,7 +139,7 @@ class FileReplay(_Counts):
     file: str = ""
     seconds: float = 0.0
     error: str | None = None
-    """Why it could not be read to its end, or holds no shrinker event."""
+    """Why it could not be read to its end, or holds no pass with start and end."""
     era: str | None = None
     """A, B or C: the era whose formula its passes fit, or that was forced; None where
     those of several eras fit equally well, or none does."""
@@ -174,7 +174,7 @@ class Replay:
 
     @property
     def ok(self) -> bool:
-        """Whether every file was read to its end and has shrinker events."""
+        """Whether every file was read to its end and holds passes."""
         return bool(self.files) and not any(file.error for file in self.files)
 
     @property

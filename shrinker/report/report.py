@@ -63,7 +63,7 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether every file was read to its end and holds shrinker events."""
+        """Whether every file was read to its end and holds passes."""
         return all(recording.replay.error is None for recording in self.recordings)
 
     def rows(self, *by: str) -> tuple[Row, ...]:

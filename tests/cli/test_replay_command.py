@@ -20,6 +20,7 @@ from replay_support import (
     CUT_LINE,
     DROP_CACHES,
     NUMA_KSWAPD,
+    ORPHAN_END,
     ORPHAN_START,
     PRINT_ORDER,
     TRACES,
@@ -127,6 +128,32 @@ def test_unreadable_file_is_exit_code_1(tmp_path: Path, json_option: list[str]) 
         result = run("replay", *json_option, tmp_path / name)
         assert result.returncode == 1
         assert Path(name).name in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        ([ORPHAN_START], "no pass has its end: was mm_shrink_slab_end enabled?"),
+        ([ORPHAN_END], "no pass has its start: was mm_shrink_slab_start enabled?"),
+        ([ORPHAN_END, ORPHAN_START], "no pass has both its start and its end"),
+        ([ORPHAN_START, CUT_LINE], "no pass has both its start and its end"),
+    ],
+)
+def test_a_file_without_a_pass_is_exit_code_1(
+    tmp_path: Path, lines: list[str], reason: str
+) -> None:
+    """Events alone are not enough; a good file beside it is replayed all the same."""
+    path = tmp_path / "orphans"
+    path.write_text("".join(f"{line}\n" for line in lines))
+    done = run("replay", DROP_CACHES, path)
+    assert done.returncode == 1
+    assert f"{path}: {reason}\n" in done.stdout
+    assert "71 of 71 passes exact" in done.stdout
+    done = run("replay", "--json", path)
+    assert done.returncode == 1
+    data = json.loads(done.stdout)
+    assert data["files"][0]["error"] == reason
+    assert data["problems"][0] == {"file": str(path), "line": None, "reason": reason}
 
 
 def test_bad_file_among_good_ones_is_exit_code_1(tmp_path: Path) -> None:

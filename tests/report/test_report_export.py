@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -70,6 +71,17 @@ def test_parquet(tmp_path: Path) -> None:
         assert table[name].to_pylist() == texts
     freed = np.concatenate([recording.passes["freed"] for recording in (first, second)])
     assert table["freed"].to_numpy().tolist() == freed.tolist()
+
+
+def test_parquet_of_a_name_that_utf_8_cannot_hold(tmp_path: Path) -> None:
+    """Other bytes in the name of the recording are escaped."""
+    parquet = pytest.importorskip("pyarrow.parquet", reason="it is pyarrow's format")
+    path = tmp_path / os.fsdecode(b"\xff\n.txt.xz")
+    path.write_bytes(DROP_CACHES.read_bytes())
+    out = tmp_path / "out.parquet"
+    Report.read([path]).write_parquet(out)
+    names = set(parquet.read_table(out)["recording"].to_pylist())
+    assert names == {f"{tmp_path}/\\udcff\n.txt.xz"}
 
 
 def same(one: Report, other: Report) -> bool:

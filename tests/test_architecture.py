@@ -46,8 +46,8 @@ FLOORS = (
     ("cache", "explain", "pressure", "replay"),
     ("__init__",),
     # A report reads recordings by replay/.
-    # Of several commands: how they print, and where they may write.
-    ("_target", "_terminal", "contrib", "kernel", "report", "testing"),
+    # Of several commands: their numbers, how they print, where they may write.
+    ("_number", "_target", "_terminal", "contrib", "kernel", "report", "testing"),
     ("bench",),
     ("cli",),
     ("__main__",),

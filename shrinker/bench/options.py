@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from shrinker._number import Number
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -15,7 +17,7 @@ __all__ = ["measuring"]
 _OPTIONS = (
     click.option("--fast", is_flag=True, help="A short run, 10 to 20 seconds."),
     click.option(
-        "--rounds", type=click.IntRange(min=2), help="At most so many of all lines."
+        "--rounds", type=Number(2), help="At most so many of all lines, 2 or more."
     ),
     click.option(
         "-o",

@@ -14,9 +14,9 @@ from click.core import ParameterSource
 
 from shrinker import __version__
 from shrinker._names import printable
+from shrinker._number import Number, Real
 from shrinker.bench.options import measuring
 from shrinker.cli.files import FileCommand, FileName, warn_of_repeats
-from shrinker.cli.number import Number, Real
 from shrinker.cli.streams import Commands, print_json
 from shrinker.errors import ShrinkerError
 
@@ -144,9 +144,9 @@ class _Comparing(FileCommand):
 )
 @click.option(
     "--jobs",
-    type=click.IntRange(min=1),
-    help="Processes that read files side by side.  [default: one for each processor, at"
-    " most one for each file and for each 4 MB]",
+    type=Number(1),
+    help="Processes that read files side by side, 1 or more.  [default: one for each"
+    " processor, at most one for each file and for each 4 MB]",
 )
 @click.option(
     "--dask",
@@ -299,7 +299,8 @@ def bench(*, recording: str | None, **options: Any) -> None:
     "--batch",
     type=Number(-(2**63), 2**63 - 1),
     default=0,
-    help="Objects in one scan call; 0 means 128.",
+    help="Objects in one scan call; 0 means 128.  A long of the kernel, so it can be"
+    " negative.",
     show_default=True,
 )
 @_json_option
@@ -394,10 +395,10 @@ def workers(*, as_json: bool) -> None:
 @click.option(
     "--buffer",
     "buffer_kib",
-    type=click.IntRange(4, 1 << 22),
+    type=Number(4, 1 << 22),
     metavar="KIB",
-    help="The ring buffer of each processor.  [default: 1 % of memory in all, at least"
-    " 512 and at most 8192 each]",
+    help="The ring buffer of each processor, 4 to 4,194,304.  [default: 1 % of memory"
+    " in all, at least 512 and at most 8192 each]",
 )
 @click.option(
     "--context",

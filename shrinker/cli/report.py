@@ -16,9 +16,9 @@ import click
 
 from shrinker._interrupted import end_by_signal
 from shrinker._names import printable
+from shrinker._number import Number, Real
 from shrinker._target import check_target
 from shrinker.cli.files import warn_of_repeats
-from shrinker.cli.number import Real
 from shrinker.cli.replay import progress
 from shrinker.cli.report_tables import (
     print_comparison,
@@ -42,10 +42,10 @@ __all__ = ["Options", "executor", "run"]
 _JOB_BYTES = 4 * 1024 * 1024
 # What --what-if can change, and the values that a kernel can have.
 _CHANGES: dict[str, click.ParamType[Any]] = {
-    "seeks": click.IntRange(0, 2**31 - 1),
-    "batch": click.IntRange(0, 2**63 - 1),
+    "seeks": Number(0, 2**31 - 1),
+    "batch": Number(0, 2**63 - 1),
     "era": click.Choice(["B", "C"]),
-    "priority_change": click.IntRange(-DEF_PRIORITY, DEF_PRIORITY),
+    "priority_change": Number(-DEF_PRIORITY, DEF_PRIORITY),
     "memcg_aware": click.Choice(["yes", "no"]),
     "own_thread": click.Choice(["yes", "no"]),
 }

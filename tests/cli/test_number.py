@@ -12,8 +12,8 @@ pytest.importorskip("rich", reason="the command line prints with rich")
 import click
 from click.testing import CliRunner
 
+from shrinker._number import Number, Real
 from shrinker.cli.app import cli
-from shrinker.cli.number import Real
 
 
 @pytest.mark.parametrize(
@@ -84,6 +84,53 @@ def test_bad_input_is_a_usage_error(args: list[str]) -> None:
     assert done.exit_code == 2
     assert isinstance(done.exception, SystemExit)
     assert "Usage" in done.output
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "text"),
+    [
+        ("--count", "2**64", "'2**64' is outside -2**63 to 2**64-1"),
+        ("--count", "-2**63-1", "'-2**63-1' is outside -2**63 to 2**64-1"),
+        ("--deferred", "2**63", "'2**63' is outside -2**63 to 2**63-1"),
+        ("--batch", "-1e19", "'-1e19' is outside -2**63 to 2**63-1"),
+        ("--seeks", "1e10", "'1e10' is outside -2**31 to 2**31-1"),
+        ("--priority", "-1", "'-1' is outside 0 to 63"),
+    ],
+)
+def test_the_range_that_is_said_is_taken(option: str, value: str, text: str) -> None:
+    """Both ends of what the error says are accepted."""
+    done = CliRunner().invoke(cli, ["explain", "--count=9", f"{option}={value}"])
+    assert done.exit_code == 2
+    said = " ".join(done.stderr.split())
+    assert text in said
+    for end in text.rpartition("outside ")[2].split(" to "):
+        done = CliRunner().invoke(cli, ["explain", "--count=9", f"{option}={end}"])
+        assert done.exit_code == 0, done.output
+
+
+@pytest.mark.parametrize("name", sorted(cli.commands))
+def test_every_integer_is_a_number(name: str) -> None:
+    """All options take 1e3 and 1_000; none takes an integer by click's own types."""
+    for param in cli.commands[name].params:
+        assert not isinstance(param.type, type(click.INT))
+        if isinstance(param.type, Number):
+            spelled = {param.type.convert(text, None, None) for text in ("6e1", "6_0")}
+            assert spelled == {60}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["report", "--jobs=0", "-"], "'0' is less than 1"),
+        (["bench", "--rounds=1"], "'1' is less than 2"),
+        (["record", "--buffer=2**22+1"], "'2**22+1' is outside 4 to 4,194,304"),
+    ],
+)
+def test_other_ranges(arguments: list[str], text: str) -> None:
+    """Those of numbers that have no type of the kernel."""
+    done = CliRunner().invoke(cli, arguments)
+    assert done.exit_code == 2
+    assert text in " ".join(done.stderr.split())
 
 
 @pytest.mark.parametrize(

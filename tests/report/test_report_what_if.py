@@ -288,7 +288,7 @@ def test_command(tmp_path: Path) -> None:
     assert max(map(len, result.stdout.splitlines())) <= 80
     result = run("report", "--what-if", "own_thread=no", path)
     assert "thread" not in result.stdout
-    wrongs = ("color=1", "seeks=x", "batch=1e3", "era=Z", "seeks=99999999999")
+    wrongs = ("color=1", "seeks=x", "batch=1.5", "era=Z", "seeks=99999999999")
     for wrong in (*wrongs, "own_thread=maybe", "memcg_aware=1", "memcg_aware=no"):
         assert run("report", "--what-if", wrong, path).returncode == 2
     assert run("report", "--what-if", "seeks=8", "--json", path).returncode == 2

@@ -21,11 +21,12 @@ _FACTOR = re.compile(
     re.IGNORECASE,
 )
 _SIGNS = re.compile(r"[+-]?")
+_MIN_POWER = 2**31
 _POWERS = {"k": 3, "m": 6, "g": 9, "t": 12}
 
 
 class Number(click.ParamType):  # type: ignore[type-arg,unused-ignore]
-    """An integer from ``low`` to ``high``.
+    """An integer from ``low`` to ``high``, which may be None for no limit.
 
     Decimal or 0x hexadecimal, with ``_`` or ``,`` between digits, also as ``10k``
     (thousands) or ``1e6``; powers, products and sums of these (``3*2**61``,
@@ -38,7 +39,7 @@ class Number(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     def __init__(
         self,
         low: int,
-        high: int,
+        high: int | None = None,
         names: Mapping[str, int] | None = None,
         *,
         wraps: bool = False,
@@ -59,15 +60,18 @@ class Number(click.ParamType):  # type: ignore[type-arg,unused-ignore]
         if number is None:
             names = "".join(f", {name}" for name in self._names)
             self.fail(
-                f"{value!r} is not a number: try 4096, 10k, 0x1000, 2**62-1{names}",
+                f"{value!r} is not an integer: try 4096, 10k, 0x1000, 2**62-1{names}",
                 param,
                 ctx,
             )
-        if self._wraps and -(2**63) <= number < 0:
-            number += 2**64
-        if not self._low <= number <= self._high:
-            self.fail(f"{value} is outside {self._low} to {self._high}", param, ctx)
-        return number
+        low, high = -(2**63) if self._wraps else self._low, self._high
+        if high is None and number < low:
+            self.fail(f"{value!r} is less than {_shown(low)}", param, ctx)
+        if high is not None and not low <= number <= high:
+            self.fail(
+                f"{value!r} is outside {_shown(low)} to {_shown(high)}", param, ctx
+            )
+        return number + 2**64 if self._wraps and number < 0 else number
 
     def _parse(self, value: str) -> int | None:
         text = re.sub(r"\s", "", value)
@@ -89,6 +93,15 @@ class Number(click.ParamType):  # type: ignore[type-arg,unused-ignore]
                 return None
             total += term
         return total
+
+
+def _shown(limit: int) -> str:
+    """Return a limit as it can be read, and given: 2**63-1, not its 19 digits."""
+    size = abs(limit + (limit > 0))
+    if size < _MIN_POWER or size & (size - 1):
+        return f"{limit:,}"
+    power = f"2**{size.bit_length() - 1}"
+    return f"{power}-1" if limit > 0 else f"-{power}"
 
 
 def _value(

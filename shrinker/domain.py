@@ -15,7 +15,7 @@ from shrinker import registered
 from shrinker._capsule import NotCopied, own
 from shrinker._ffi import ffi, lib
 from shrinker._walk_errors import WalkErrors
-from shrinker.errors import ShrinkerError, check_int
+from shrinker.errors import ShrinkerError, check_bool, check_int
 from shrinker.events import Trace
 from shrinker.gfp import GFP
 from shrinker.growth import Growth
@@ -105,6 +105,8 @@ class Domain(NotCopied):
     ) -> None:
         check_int("nr_nodes", nr_nodes, 1, lib.RECLAIM_MAX_NODES)
         check_int("stall_limit", stall_limit, 0, ULONG_MAX)
+        check_bool("memcg", memcg)
+        check_bool("kmem", kmem)
         flags = (lib.RECLAIM_MEMCG if memcg else 0) | (lib.RECLAIM_KMEM if kmem else 0)
         c_domain = lib.reclaim_domain_create(nr_nodes, stall_limit, flags)
         if c_domain == ffi.NULL:

@@ -1,4 +1,4 @@
-"""Exceptions, and the check of integer arguments.
+"""Exceptions, and the checks of integer and of boolean arguments.
 
 ``ShrinkerError`` is the root of what the library raises about the state of its
 objects: closed, used up, or used at the wrong time.  A wrong argument is a
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["CallbackErrors", "ShrinkerError", "check_int"]
+__all__ = ["CallbackErrors", "ShrinkerError", "check_bool", "check_int"]
 
 
 class ShrinkerError(Exception):
@@ -67,3 +67,13 @@ def check_int(name: str, value: object, low: int, high: int) -> int:
     if not low <= number <= high:
         raise ValueError(f"{name} must be {low} to {high}, not {number}")
     return number
+
+
+def check_bool(name: str, value: object) -> bool:
+    """Return ``value`` if it is True or False; raises ``TypeError`` for all else.
+
+    What is true of another type, such as ``"no"``, says mostly something else.
+    """
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be a bool, not {type(value).__name__}")
+    return value

@@ -26,6 +26,7 @@ from shrinker.cache.checks import check_takes, check_weigher
 from shrinker.cache.entries import DecoratedFunction
 from shrinker.cache.sizeof import sampled_sizeof
 from shrinker.cache.tallies import Tallies, entries_of
+from shrinker.errors import check_bool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -178,11 +179,14 @@ def cached(
     calls were, for those that weak references can be made to.
 
     Raises ``TypeError`` for a generator function, for a staticmethod or classmethod
-    (those go above ``@cached``), and what ``Cache`` raises.
+    (those go above ``@cached``), for ``per_instance`` of a function that takes no
+    instance, and what ``Cache`` raises.
     """
 
     def decorate(function: Any) -> Any:
         _check_function(function)
+        if per_instance:
+            _check_takes_instance(function)
         cache: Cache[Any, Any] = Cache(
             maxsize,
             weigher=weigher
@@ -210,6 +214,9 @@ def cached(
             )
         return _finish(wrapper, function, cache, typed, tallies)
 
+    check_bool("typed", typed)
+    check_bool("coalesce", coalesce)
+    check_bool("per_instance", per_instance)
     check_weigher(weigher, "result")
     check_takes("on_evict", on_evict, "result")
     return decorate if function is None else decorate(function)
@@ -287,4 +294,20 @@ def _check_function(function: Any) -> None:
     ):
         raise TypeError(
             "a generator function cannot be cached: its result can be used only once"
+        )
+
+
+def _check_takes_instance(function: Any) -> None:
+    """Raise ``TypeError`` where no first argument can be an instance.
+
+    As far as it can be told: some functions of C do not say what they take.
+    """
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return
+    if all(each.kind in (each.KEYWORD_ONLY, each.VAR_KEYWORD) for each in parameters):
+        raise TypeError(
+            f"per_instance=True is for methods: {_name_of(function)} takes no argument"
+            " that could be an instance"
         )

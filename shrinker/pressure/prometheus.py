@@ -41,6 +41,7 @@ except ImportError as error:
     ) from error
 
 from shrinker._names import encodable
+from shrinker.errors import check_bool
 from shrinker.pressure.reclaimer import Reclaimer
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ class ReclaimerCollector:
         self._prefix = prefix
         self._names = tuple(labels)
         self._values = tuple(labels.values())
-        self._shrinkers = shrinkers
+        self._shrinkers = check_bool("shrinkers", shrinkers)
         self._files: _Files | None = None
         if values.ValueClass._multiprocess:
             self._files = _Files(prefix)

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Self
 from shrinker._ffi import lib
 from shrinker._unpatched import original
 from shrinker.domain import Domain, default_domain
-from shrinker.errors import ShrinkerError, check_int
+from shrinker.errors import ShrinkerError, check_bool, check_int
 from shrinker.pressure.direct import Direct
 from shrinker.pressure.journal import Journal, ReclaimerStatistics
 from shrinker.pressure.limits.memory import BudgetedMemory, Memory
@@ -118,8 +118,7 @@ class Reclaimer:
             ("direct_on_event_loop", direct_on_event_loop),
             ("restart_after_fork", restart_after_fork),
         ):
-            if not isinstance(value, bool):
-                raise TypeError(f"{name} must be a bool, not {type(value).__name__}")
+            check_bool(name, value)
         domain = default_domain() if domain is None else domain
         if not isinstance(domain, Domain):
             raise TypeError(f"domain must be a Domain, not {type(domain).__name__}")

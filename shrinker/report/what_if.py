@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from shrinker.errors import check_bool
 from shrinker.gfp import GFP
 from shrinker.one_pass import StallError, run_pass
 from shrinker.report.finding import batch_of, refused, took_ns
@@ -142,6 +143,9 @@ def what_if(
     up to 4.15), and for ``memcg_aware`` where it does not name memory cgroups (kernels
     up to 7.1).
     """
+    check_bool("own_thread", own_thread)
+    if memcg_aware is not None:
+        check_bool("memcg_aware", memcg_aware)
     passes = recording.by_shrinker[shrinker]
     if (passes["priority"] < 0).any():
         raise ValueError("this recording has pages in place of priorities (era A)")

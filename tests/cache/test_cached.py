@@ -202,6 +202,30 @@ def test_bad_arguments(bad: Any) -> None:
             cached(**arguments)(len)
 
 
+@pytest.mark.parametrize("bad", [0, 1, None, "no", ()])
+@pytest.mark.parametrize("argument", ["typed", "coalesce", "per_instance"])
+def test_settings_that_are_no_bools(argument: str, bad: Any) -> None:
+    """What is true of another type may say no: refused before anything is decorated."""
+    with pytest.raises(TypeError, match=f"{argument} must be a bool, not "):
+        cached(**{argument: bad})
+
+
+def test_per_instance_without_an_instance(domain: Domain) -> None:
+    """Refused where the signature says that none can be passed by position."""
+
+    async def later(*, key: int) -> int:
+        return key
+
+    decorate = cached(per_instance=True, domain=domain)
+    for function in (lambda: 1, lambda **names: names, later, "text".upper):
+        with pytest.raises(TypeError, match=r"per_instance=True is for methods: .* no"):
+            decorate(function)
+    assert domain.shrinkers() == ()
+    # What takes any number may take one; what does not say what it takes, too.
+    for function in (lambda *of: of, lambda self=None: self, dict.pop):
+        decorate(function)
+
+
 def test_generator_functions_are_refused() -> None:
     """The first caller would use the generator up."""
 

@@ -264,6 +264,14 @@ def test_walk_arguments_of_other_types(
         domain.shrink_slab(**{argument: bad})  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("bad", [0, 1, None, "no", ()])
+@pytest.mark.parametrize("argument", ["memcg", "kmem"])
+def test_settings_that_are_no_bools(argument: str, bad: Any) -> None:
+    """What is true of another type may say no."""
+    with pytest.raises(TypeError, match=f"{argument} must be a bool, not "):
+        Domain(**{argument: bad})
+
+
 class Number(int):
     """An int whose methods do not tell its value."""
 

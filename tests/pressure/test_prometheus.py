@@ -138,6 +138,7 @@ def test_bad_arguments() -> None:
         ({"prefix": 5}, ValueError),
         ({"labels": ["a"]}, TypeError),
         ({"labels": {"a": 5}}, TypeError),
+        ({"shrinkers": "no"}, TypeError),
         ({"labels": {"a b": "c"}}, ValueError),
         ({"labels": {"by": "c"}}, ValueError),
         ({"labels": {"level": "c"}}, ValueError),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -303,6 +303,10 @@ def test_what_is_refused(tmp_path: Path) -> None:
         what_if(recording, "other_scan")
     with pytest.raises(ValueError, match="seeks"):
         what_if(recording, "fake_scan", seeks=2**40)
+    for name in ("own_thread", "memcg_aware"):
+        bad: Any = {name: "no"}
+        with pytest.raises(TypeError, match=f"{name} must be a bool, not str"):
+            what_if(recording, "fake_scan", **bad)
     path = tmp_path / "old.txt"
     path.write_text(
         "mm_shrink_slab_start: f+0x0 1: nid: 0 objects to shrink 0 gfp_flags GFP_KERNEL"

@@ -40,4 +40,4 @@ class NotCopied:
     __slots__ = ()
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError(f"a {type(self).__name__} can be neither copied nor pickled")
+        raise TypeError(f"{type(self).__name__} can be neither copied nor pickled")

@@ -38,7 +38,7 @@ _POLL_SECONDS = 0.0005
 _NUDGE_SECONDS = 0.00005
 """How long the second thread sleeps between two times that it asks for the GIL."""
 _ASYNC = (
-    "lock must not be a {}, because the reclaimer is another thread: use a"
+    "lock must not be of type {}, because the reclaimer is another thread: use a"
     " threading.Lock, and never hold it across an await"
 )
 

@@ -259,14 +259,14 @@ def _gone(domain: weakref.ref[Domain], target: int, _: object) -> None:
 def _kind(x: Any) -> type[Adapter]:
     if isinstance(getattr(x, "cache", x), Cache):
         raise TypeError(
-            f"a {type(x).__name__} of shrinker.cache is a shrinker already: do not"
-            " watch it"
+            f"{type(x).__name__} of shrinker.cache is a shrinker already: do not watch"
+            " it"
         )
     kind = adapter_for(x)
     if kind is None:
         raise TypeError(
-            f"watch() cannot evict from a {type(x).__name__}: give it methods"
-            " count() and evict(n), or pass count= and evict="
+            f"watch() cannot evict from an object of type {type(x).__name__}: give it"
+            " methods count() and evict(n), or pass count= and evict="
         )
     return kind
 
@@ -279,7 +279,7 @@ def _guard(
     if own_lock is not None:
         if lock is not None or loop is not None:
             raise TypeError(
-                f"a {type(x).__name__} has a lock of its own: give neither lock= nor"
+                f"{type(x).__name__} has a lock of its own: give neither lock= nor"
                 " loop="
             )
         return TryLock(own_lock)
@@ -311,6 +311,6 @@ def _no_guard(x: Any, given: Any) -> str:
             f" cached(..., lock=...).  {why}"
         )
     return (
-        f"a {type(x).__name__} needs lock=, the lock that all its users hold, or loop=,"
+        f"{type(x).__name__} needs lock=, the lock that all its users hold, or loop=,"
         f" the event loop on which they run.  {why}"
     )

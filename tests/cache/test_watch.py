@@ -334,7 +334,7 @@ def test_watches_come_and_go_during_reclaim(
     ("args", "message"),
     [
         ({}, "give a cache to watch, or both count= and evict="),
-        ({"x": 5}, r"an? int: give it methods count\(\) and evict\(n\)"),
+        ({"x": 5}, r"of type int: give it methods count\(\) and evict\(n\)"),
         ({"x": []}, "list"),
         ({"x": UserDict()}, "UserDict"),
         ({"x": {1}}, "set"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import collections
+import copy
 import itertools
 import random
 import threading
@@ -15,7 +17,7 @@ from cache_support import Value, filled
 from tests_support import run_threads
 
 from shrinker import CallbackErrors, ShrinkerError
-from shrinker.cache import on_loop, watch
+from shrinker.cache import Cache, on_loop, watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,7 +72,7 @@ def test_cachebox(kind: str, domain: Domain) -> None:
         assert watched.registration.scan(10) == 0
     assert watched.registration.scan(1000) == 90
     assert len(cache) == 0
-    with pytest.raises(TypeError, match=f"a {kind} needs lock="):
+    with pytest.raises(TypeError, match=f"^{kind} needs lock="):
         watch(getattr(cachebox, kind)(10), domain=domain)
 
 
@@ -178,7 +180,7 @@ def test_a_zict_buffer(domain: Domain) -> None:
 def test_other_mappings_of_zict_are_refused(domain: Domain) -> None:
     """``popitem()`` of a ``zict.File`` or ``zict.Func`` would delete data."""
     zict = pytest.importorskip("zict")
-    with pytest.raises(TypeError, match="cannot evict from a Func"):
+    with pytest.raises(TypeError, match="cannot evict from an object of type Func"):
         watch(zict.Func(str, int, {}), lock=threading.Lock(), domain=domain)
 
 
@@ -237,6 +239,25 @@ def test_sqlalchemy_and_jinja_in_threads(
     watch(cache, domain=domain)
     use_while_reclaiming(use, domain)
     assert len(cache) == len(list(cache))
+
+
+def test_errors_name_the_type_without_an_article(domain: Domain) -> None:
+    """Whether it is "a" or "an" depends on how the name is spoken."""
+
+    class Own(Cache[int, int]):
+        pass
+
+    cases: tuple[tuple[Any, dict[str, Any], str], ...] = (
+        (5, {}, r"watch\(\) cannot evict from an object of type int: "),
+        (collections.OrderedDict(), {}, "OrderedDict needs lock="),
+        (Own(domain=domain), {}, "Own of shrinker.cache is a shrinker already"),
+        ({}, {"lock": asyncio.Lock()}, "lock must not be of type Lock, "),
+    )
+    for wrong, options, start in cases:
+        with pytest.raises(TypeError, match=f"^{start}"):
+            watch(wrong, domain=domain, **options)
+    with pytest.raises(TypeError, match=r"^Domain can be neither copied nor pickled"):
+        copy.copy(domain)
 
 
 def test_a_cache_with_its_own_lock(domain: Domain) -> None:

@@ -134,8 +134,9 @@ def replay_files(
 ) -> Replay:
     """Replay recordings, each by itself and in its own era; each file of an archive.
 
-    A file that cannot be read is named in the result; the others are replayed all
-    the same.  ``progress(file, position)`` is called from time to time;
+    A file that cannot be read raises nothing: its ``FileReplay.error`` says why, and
+    ``Replay.ok`` whether there is one; the others are replayed all the same.
+    ``progress(file, position)`` is called from time to time;
     ``position`` is the number of stored bytes read so far.  ``era`` (A, B or C) is
     used for every file.
     """
@@ -188,9 +189,12 @@ def replay_file(
 ) -> FileReplay:
     """Replay one recording; ``-`` is the standard input.
 
+    A file that is missing, damaged or without passes raises nothing, because what came
+    before the damage counts: look at ``FileReplay.error``, which is None where all is
+    well.
+
     ``era`` (A, B or C) says which kernels' formula the passes are compared with;
-    without it, the one that fits them best.  ``FileReplay.error`` says what is wrong
-    with the file; nothing is raised for it.
+    without it, the one that fits them best.
     """
     recording = Recording(None, open_recording(file))
     return _replay(file, recording, progress, era)

@@ -32,10 +32,6 @@ _current: contextvars.ContextVar[Demand | None] = contextvars.ContextVar(
 class Inheritor:
     """A cache that may hold what was there before a fork, in the child."""
 
-    def learned_cost(self) -> str | None:
-        """Return what a counted object takes to compute, where seeks are learned."""
-        return None
-
     def inherited_bytes(self) -> int:
         """Return the bytes that are kept of what was there before a fork."""
         return 0

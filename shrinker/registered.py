@@ -12,7 +12,6 @@ import warnings
 from typing import TYPE_CHECKING, Any, Protocol
 
 from shrinker._names import printable, shortened
-from shrinker.demand import Inheritor
 from shrinker.errors import CallbackErrors, ShrinkerError
 from shrinker.values import ShrinkerFlags
 
@@ -22,7 +21,14 @@ if TYPE_CHECKING:
     from shrinker.domain import Domain
     from shrinker.memcg import Memcg
 
-__all__ = ["Registered", "count_everywhere", "debugfs", "report", "warn_of_stalls"]
+__all__ = [
+    "LearnsCost",
+    "Registered",
+    "count_everywhere",
+    "debugfs",
+    "report",
+    "warn_of_stalls",
+]
 
 
 _DIRECTORY_BYTES = 127
@@ -46,6 +52,14 @@ class Figures(Protocol):
     def freed(self) -> int: ...
     @property
     def stalled(self) -> int: ...
+
+
+class LearnsCost:
+    """A cache that may learn its seeks, if its registration keeps it alive."""
+
+    def learned_cost(self) -> str | None:
+        """Return what a counted object takes to compute; None where none is learned."""
+        raise NotImplementedError
 
 
 class Registered(Protocol):
@@ -127,7 +141,7 @@ def report(shrinkers: Iterable[Registered]) -> str:
             continue
         seen = shrinker.statistics()
         kept = shrinker._keepalive
-        cost = kept.learned_cost() if isinstance(kept, Inheritor) else None
+        cost = kept.learned_cost() if isinstance(kept, LearnsCost) else None
         rows.append(
             (
                 shortened(printable(shrinker.name), _NAME_COLUMNS),

@@ -30,8 +30,8 @@ from shrinker.cache.checks import (
     check_weigher,
 )
 from shrinker.cache.entries import MAX_WEIGHT, NO_LIMIT, CacheFace, Store
-from shrinker.cache.kept import KeptEntries
 from shrinker.cache.pass_settings import BATCHES_PER_CACHE, PassSettings
+from shrinker.cache.registered_store import RegisteredStore
 from shrinker.cache.seeks import MAX_SEEKS, SECONDS_PER_SEEK
 from shrinker.cache.sizeof import sampled_sizeof
 from shrinker.domain import Domain, default_domain
@@ -376,5 +376,5 @@ def _register(
             __qualname__="Cache.scan",
         ),
         id(store),
-        keepalive=KeptEntries(store, unit_bytes),
+        keepalive=RegisteredStore(store, unit_bytes),
     )

@@ -33,14 +33,6 @@ class KeptEntries(Inheritor):
         self.store.keep_all()
         self._parent = os.getppid()
 
-    def learned_cost(self) -> str | None:
-        """Return what a counted object takes to compute, where seeks are learned."""
-        seconds = self.store.page_seconds
-        unit = "a page" if self._unit_bytes == 1 else "an entry"
-        if not self.store.learned_seeks or seconds is None:
-            return None
-        return f"{_time(seconds)} {unit}"
-
     def inherited_bytes(self) -> int:
         """Return what they weigh; 0 once the parent has ended."""
         if self.store.kept and self._parent != os.getppid():
@@ -50,13 +42,6 @@ class KeptEntries(Inheritor):
     def give_inherited(self) -> bool:
         """Have them evicted from now on; return whether there were any."""
         return self.store.give_kept()
-
-
-def _time(seconds: float) -> str:
-    for unit, least in (("s", 1), ("ms", 1e-3), ("µs", 1e-6)):
-        if seconds >= least:
-            return f"{seconds / least:.3g} {unit}"
-    return f"{seconds / 1e-9:.3g} ns"
 
 
 _all: weakref.WeakSet[KeptEntries] = weakref.WeakSet()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import inspect
 import logging
 import os
 import sys
@@ -17,7 +18,7 @@ import time
 import warnings
 import weakref
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, ParamSpec, Self
 
 from shrinker._ffi import lib
 from shrinker._unpatched import original
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
     from shrinker.pressure.watermarks import Watermarks
 
 __all__ = ["Reclaimer", "protect"]
+
+P = ParamSpec("P")
 
 logger = logging.getLogger("shrinker.pressure")
 
@@ -465,21 +468,21 @@ class Reclaimer:
         return True
 
 
-def protect(
-    domain: Domain | None = None,
-    *,
-    watermarks: Watermarks | Callable[[int], Watermarks] | None = None,
-    memory: Memory | None = None,
-    limit: float | None = None,
-    source: Wanted = "auto",
-    cooldown: float = 0.2,
-    hold: float = 0.5,
-    trim: bool = True,
-    direct: bool = True,
-    direct_on_event_loop: bool = False,
-    restart_after_fork: bool = True,
-    history: int = 256,
-) -> Reclaimer:
+def _takes_what(
+    made: Callable[P, Reclaimer],
+) -> Callable[[Callable[..., Reclaimer]], Callable[P, Reclaimer]]:
+    """Give a function the arguments of what it makes, for ``help()`` and mypy."""
+
+    def decorate(function: Callable[..., Reclaimer]) -> Callable[P, Reclaimer]:
+        signature = inspect.signature(made).replace(return_annotation="Reclaimer")
+        function.__signature__ = signature  # type: ignore[attr-defined]
+        return function
+
+    return decorate
+
+
+@_takes_what(Reclaimer)
+def protect(*arguments: Any, **options: Any) -> Reclaimer:
     """Return a ``Reclaimer``, not yet started.
 
     ``with protect():`` runs it for as long as the block, ``protect().start()`` until
@@ -487,20 +490,7 @@ def protect(
     without either, or a ``look()``, is a mistake: ``ResourceWarning``.  Arguments and
     errors are those of ``Reclaimer``.
     """
-    reclaimer = Reclaimer(
-        domain,
-        watermarks=watermarks,
-        memory=memory,
-        limit=limit,
-        source=source,
-        cooldown=cooldown,
-        hold=hold,
-        trim=trim,
-        direct=direct,
-        direct_on_event_loop=direct_on_event_loop,
-        restart_after_fork=restart_after_fork,
-        history=history,
-    )
+    reclaimer = Reclaimer(*arguments, **options)
     reclaimer._unused = True  # A ResourceWarning if it stays so.
     return reclaimer
 

@@ -1,4 +1,4 @@
-"""What mypy makes of ``@cached``."""
+"""What mypy makes of ``@cached``, and of ``protect()``."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import pytest
 
 import shrinker
 
-SAMPLE = Path(__file__).parents[1] / "typing_samples" / "cached_methods.py"
+SAMPLES = Path(__file__).parent / "typing_samples"
 
 
-def test_mypy_knows_decorated_methods(tmp_path: Path) -> None:
+@pytest.mark.parametrize("sample", ["cached_methods.py", "protecting.py"])
+def test_mypy_knows_what_is_decorated(sample: str, tmp_path: Path) -> None:
     """Arguments and results of functions, methods, class methods and static methods."""
     pytest.importorskip("mypy")
     environment = dict(os.environ)
@@ -24,7 +25,13 @@ def test_mypy_knows_decorated_methods(tmp_path: Path) -> None:
     done = subprocess.run(
         [
             *(sys.executable, "-m", "mypy", "--strict"),
-            *("--config-file", os.devnull, "--cache-dir", str(tmp_path), str(SAMPLE)),
+            *(
+                "--config-file",
+                os.devnull,
+                "--cache-dir",
+                str(tmp_path),
+                str(SAMPLES / sample),
+            ),
         ],
         capture_output=True,
         text=True,

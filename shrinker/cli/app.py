@@ -479,7 +479,7 @@ def _complaints() -> Iterator[None]:
     try:
         yield
     except ShrinkerError as exc:
-        raise click.ClickException(printable(str(exc), "\n")) from exc
+        raise click.ClickException(printable(str(exc))) from exc
     except ModuleNotFoundError as exc:
         package = (exc.name or "").partition(".")[0]
         if package not in _EXTRAS:

@@ -76,11 +76,18 @@ class Commands(FileCommand, click.Group):
 
 @contextlib.contextmanager
 def _interruptible() -> Iterator[None]:
-    """End as ``main`` says; click would print "Aborted!" and end with 1."""
+    """End as ``main`` says; click would print "Aborted!" and end with 1.
+
+    Errors of click are escaped: they quote what was typed, or what ``*`` stood for.
+    """
     try:
         yield
     except KeyboardInterrupt:
         sys.exit(EXIT_CODE)
+    except click.ClickException as exc:
+        # In place: subclasses show themselves in their own ways.
+        exc.message = printable(exc.message, "\n\t")  # type: ignore[misc,unused-ignore]
+        raise
 
 
 class _Result(Protocol):

@@ -123,6 +123,19 @@ def test_no_directory_of_the_output(recording: Path) -> None:
     assert f"{SHOWN}: no such dir" in shown("report", "-o", nowhere, recording, code=1)
 
 
+@pytest.mark.parametrize("command", ["workers", "top", "bench"])
+def test_a_file_too_many(command: str) -> None:
+    """What click says of the command line quotes it."""
+    assert f"argument ({SHOWN})" in shown(command, HOSTILE, code=2)
+
+
+def test_an_older_result_that_is_none(recording: Path) -> None:
+    """The name is on one line there, too."""
+    pytest.importorskip("pyperf", reason="shrinker bench measures with pyperf")
+    text = shown("bench", "--no-plot", "--compare", recording, code=1)
+    assert f"new\\nline-{SHOWN}.txt: no result" in text
+
+
 def test_a_file_that_is_no_line(recording: Path) -> None:
     """What ``explain`` suggests can be pasted into a shell."""
     text = shown("explain", recording, code=1)

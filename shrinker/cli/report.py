@@ -180,17 +180,20 @@ def executor(
     ):
         # Until a process has that, it would print what Ctrl-C raises.  So they start
         # with the signal blocked, here and not when they are first needed.
-        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
         try:
-            for _ in range(jobs):
-                pool.submit(int)
-        finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
-        try:
+            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+            try:
+                for _ in range(jobs):
+                    pool.submit(int)
+            finally:
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
             yield pool
         except KeyboardInterrupt:
             # Pressed again, it would only interrupt the end.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
+            # One that still starts would complain of semaphores that end with us.
+            for process in multiprocessing.active_children():
+                process.terminate()
             raise
 
 

@@ -9,8 +9,8 @@
  * - A table finds entries by hash: chains of buckets, at most one entry for two
  *   buckets.  The order is a list; eviction begins at its head.  New entries go to the
  *   tail of both; in a cache that has evicted any, nearer to the head of the order.
- * - The order is a clock with a second chance.  A hit sets a mark.  Eviction takes the
- *   head; where that is marked, it loses the mark and goes to the tail instead.
+ * - A hit marks an entry.  Eviction takes the head of the order; where that is marked, it
+ *   loses the mark and goes to the tail instead.
  * - An entry with a key is live: it is in the table, in the order, in nr_entries and in
  *   weight.  store_take_out() undoes all four at once, and hands key and value out.
  *
@@ -37,7 +37,7 @@
 
 #include "python/host.h"
 
-/* Used entries that a set puts to the tail at most, before it takes any. */
+/* Used entries that a set puts to the tail at most, for each one that it evicts. */
 #define ROTATIONS 8
 /* How often an insert passes over its own entry.  It meets the entry a third time only
  * where other threads clear the cache meanwhile. */
@@ -562,7 +562,7 @@ static inline int make_room(struct store *store, struct entry *entry, uint64_t m
 					   &work.freed);
 		if (!ret && !has_room(store, &work))
 			ret = evict_until(store, &work, false);
-		/* In a child that a callback has made it is kept. */
+		/* A callback may have forked: in the child the entry is kept. */
 		on_trial &= entry_unpin(entry) && !store_keeps(store, entry);
 	}
 	/* Without ghosts nothing was evicted yet: there is room for all. */

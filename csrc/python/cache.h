@@ -50,11 +50,11 @@ struct entry {
 /**
  * struct sampling - how entries are weighed without a weigher (cache_sampling.c)
  * @on: so they are; the weight is in bytes, and maxsize in entries
+ * @begun: there was a measurement
  * @skip: more sets until the next measurement
  * @familiar: type of the last value that was measured; only compared
  * @used: bytes of an entry without its value's length, as sets take them
  * @mean: the same as measurements have it
- * @begun: there was a measurement
  * @in_a_row: sets that are measured before any is left out again
  * @sum: of those, up to now
  */
@@ -81,8 +81,8 @@ struct sampling {
  * @window: seconds; the sum of all; this and the next ones fade
  * @hits: of look-ups
  * @computed, @seconds: computations, and what they took
- * @lost: of @seconds, for keys that were ghosts
- * @ghosts: keys that became ghosts, without those that were set again
+ * @lost: of @seconds, for keys that a reclaim had evicted a short while ago
+ * @ghosts: keys that a reclaim has evicted, without those that were set again
  * @next, @prev: stores of the domain that learn
  */
 struct learning {
@@ -126,12 +126,12 @@ struct timed_entry {
  * @hits: lookups that found a value
  * @closed: sets are refused
  * @weak_instances: its keys may begin with a weak reference to the instance of a method
- * @keeps: whether there may be such entries
+ * @keeps: there may be entries that were there before a fork; see cache_fork.c
  * @era: number of forks that this process has behind it
  * @nr_buckets: a power of 2
  * @nr_entries: entries; a count reads it without the GIL
  * @weight: their weight together; a count reads it without the GIL
- * @kept: part of @weight that was there before a fork, in the child; see cache_fork.c
+ * @kept: part of @weight that was there before a fork, in the child
  * @maxsize: largest @weight; where weights are sampled, largest @nr_entries
  * @ghosts: parts of hashes, by the hash; NULL: there are none
  * @ghost_shift: 64 minus the logarithm of the number of places in @ghosts; 0: none
@@ -224,7 +224,8 @@ struct store {
  * @steps: entries that a scan looks at, at most
  * @by_weight: a set needs room for a weight, and entries may differ in it
  * @spare: used entries that it puts to the tail before it evicts one, at most
- * @spares_young: a scan spares entries that were set after @before
+ * @spares_young: a scan spares young entries
+ * @before: those that were set later are young
  * @now: with a ttl, entries that have expired by then leave first
  * @keep: entry that it passes over; pinned; or NULL
  * @objects: that were freed by a scan, as the shrinker counts them
@@ -299,7 +300,7 @@ void store_drop_ghosts(struct store *store);
 /* cache_seeks.c */
 void store_begin_learning(struct store *store, uint64_t now_ns);
 void store_end_learning(struct store *store);
-void store_note_cost(struct store *store, bool ghost, double seconds);
+void store_note_cost(struct store *store, bool reclaimed, double seconds);
 double store_object_seconds(const struct store *store);
 void growth_learn(struct python_growth *growth, uint64_t now_ns);
 
@@ -359,7 +360,8 @@ static inline int store_sample(struct store *store, PyObject *key, PyObject *val
 	return 0;
 }
 
-/* Bits of a ghost: it is one; a reclaim has evicted its key, or a set under pressure. */
+/* Bits of a ghost.  One is set in each, so that none is 0, an empty place.  The other says
+ * that its key went because memory was short: a scan evicted it, or a set under pressure. */
 #define GHOST 1U
 #define GHOST_OF_RECLAIM 2U
 
@@ -388,7 +390,7 @@ static inline void store_note_ghost(struct store *store, uint64_t mixed, bool re
 		store->learning.ghosts++;
 }
 
-/* Return: whether a reclaim has evicted the key a short while ago. */
+/* Return: whether a reclaim, or a set under pressure, evicted the key a short while ago. */
 static inline bool store_was_reclaimed(const struct store *store, Py_hash_t hash)
 {
 	uint64_t mixed = spread_hash(hash, 0);

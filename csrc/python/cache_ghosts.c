@@ -44,13 +44,12 @@ void store_drop_ghosts(struct store *store)
 }
 
 /*
- * Puts a new entry on trial, which is at the tail now: behind the others that are.  They
- * are the first ones in the order; where they are too few, the next ones join them.  Runs
- * no Python code.
+ * Moves a new entry from the tail to those on trial, behind them.  They are the first ones
+ * in the order; where they are too few, the next ones join them.  Runs no Python code.
  */
 void store_try(struct store *store, struct entry *entry)
 {
-	uint64_t entries = store_get(&store->nr_entries), most = entries / ENTRIES_PER_TRIAL;
+	uint64_t entries = store_get(&store->nr_entries), wanted = entries / ENTRIES_PER_TRIAL;
 	struct entry *next;
 	unsigned int i;
 
@@ -58,7 +57,7 @@ void store_try(struct store *store, struct entry *entry)
 		return;
 	store_unlink(store, entry);
 	next = store->last_on_trial ? store->last_on_trial->next : store_first(store);
-	for (i = 0; i < JOIN_PER_SET && store->nr_on_trial + 1 < most; i++) {
+	for (i = 0; i < JOIN_PER_SET && store->nr_on_trial + 1 < wanted; i++) {
 		/* All are on trial, but those from before a fork. */
 		if (next == &store->order)
 			break;

@@ -28,7 +28,7 @@
 #define SURPRISE 8
 /* What sets use changes where the mean has by this part. */
 #define NOTEWORTHY 32
-/* An entry, its place in a table that is half to a quarter full, and that of a ghost. */
+/* An entry, its place in a table that is half to a quarter full, and a ghost's place. */
 #define ENTRY_BYTES (sizeof(struct entry) + 30)
 
 static double distance(double a, double b)

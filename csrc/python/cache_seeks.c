@@ -6,9 +6,10 @@
  * time that it saves, and that is measured:
  *
  * - What @cached and get_or_set() compute is timed.  Each hit has saved the mean of it.
- * - A key that is computed again while it is a ghost would have been a hit of a larger
- *   cache.  So its time counts as well, and ghosts count as pages.  Without them a cache
- *   that was made too small would seem to be of no use.
+ * - A key that a reclaim has evicted, and that is computed again while it is a ghost
+ *   (cache_ghosts.c), would have been a hit of a larger cache.  So its time counts as well,
+ *   and such ghosts count as pages.  Without them a cache that was made too small would
+ *   seem to be of no use.  What was evicted for maxsize more memory would not have kept.
  *
  *	value = (hits * mean time + time for ghosts) / (pages + pages of ghosts) / time
  *
@@ -74,10 +75,10 @@ void store_end_learning(struct store *store)
 
 /**
  * store_note_cost - note a computation
- * @ghost: its key was a ghost before its result was set
+ * @reclaimed: a reclaim had evicted its key a short while ago
  * @seconds: that it took; ignored where a clock has jumped
  */
-void store_note_cost(struct store *store, bool ghost, double seconds)
+void store_note_cost(struct store *store, bool reclaimed, double seconds)
 {
 	struct learning *learning = &store->learning;
 
@@ -86,7 +87,7 @@ void store_note_cost(struct store *store, bool ghost, double seconds)
 		return;
 	learning->seconds += seconds;
 	learning->computed++;
-	if (ghost)
+	if (reclaimed)
 		learning->lost += seconds;
 }
 

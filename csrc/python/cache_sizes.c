@@ -5,23 +5,23 @@
  * A large entry takes the place of many small ones.  So it should stay only if it has as
  * many more hits.  A set looks at some entries besides the one whose turn it is, and
  * evicts the one that is the largest for its hits.  Which ones it looks at is left to
- * chance: an order by hits and size would have to be kept with every hit.
+ * chance: an order by hits and size would have to be kept with every hit.  It has nearly
+ * the hits of GreedyDual-Size-Frequency (benchmarks/costs.py).
  *
- * It is near to GreedyDual-Size-Frequency in hits (benchmarks/costs.py), but what has one
- * size goes by the order alone.  Scans do, too: they are asked for pages, and each entry
- * that they look at counts.
+ * Entries of one size go by the order alone.  Scans go by it, too: they are asked for
+ * pages, and each entry that they look at counts.
  */
 #include "python/cache.h"
 
 #include "python/dice.h"
 
-/* Entries that are looked at, and buckets at most to find them: a table may be large that
- * has few entries now. */
+/* Chains of entries that are looked at, and buckets at most to find them: a large table
+ * may have few entries now. */
 #define LOOKS 32
 #define MAX_BUCKETS 256
-/* In a smaller cache they would be most entries, each time. */
-#define LEAST_ENTRIES 64
-/* A hit counts as much as so many times the size. */
+/* Of fewer entries, a set would look at most, and a large one would go each time. */
+#define MIN_ENTRIES 64
+/* One with n hits may be 1 + n * SIZES_PER_HIT times as large as one without. */
 #define SIZES_PER_HIT 4
 
 static double size_for_hits(const struct entry *entry)
@@ -30,9 +30,9 @@ static double size_for_hits(const struct entry *entry)
 }
 
 /**
- * store_least_worth - choose the entry that goes
+ * store_least_worth - choose the entry that a set evicts
  * @first: whose turn it is
- * @keep: that does not go
+ * @keep: the set's own entry, which stays
  *
  * Return: @first, or one that has more weight for its hits.  Runs no Python code.
  */
@@ -44,7 +44,7 @@ struct entry *store_least_worth(struct store *store, struct entry *first,
 	unsigned int nr = 0, i;
 	size_t bucket;
 
-	if (store_get(&store->nr_entries) < LEAST_ENTRIES)
+	if (store_get(&store->nr_entries) < MIN_ENTRIES)
 		return first;
 	/* Neighbours in the table have nothing else in common, and are quick to read.  All
 	 * are fetched before the first one is needed. */

@@ -157,7 +157,7 @@ static PyObject *store_keep(PyObject *self, PyObject *const *args, Py_ssize_t nr
 	PyObject *result;
 	Py_hash_t hash;
 	double seconds;
-	bool ghost;
+	bool reclaimed;
 
 	if (!takes("keep", nr, 4, 4))
 		return NULL;
@@ -170,10 +170,10 @@ static PyObject *store_keep(PyObject *self, PyObject *const *args, Py_ssize_t nr
 	hash = PyObject_Hash(args[0]);
 	if (hash == -1)
 		return NULL;
-	ghost = store_was_reclaimed(store, hash);
+	reclaimed = store_was_reclaimed(store, hash);
 	result = store_put(store, args[0], hash, args[1], true, &generation);
 	if (result) {
-		store_note_cost(store, ghost, seconds);
+		store_note_cost(store, reclaimed, seconds);
 		growth_learn(store->growth, python_host_now_ns());
 	}
 	return result;

@@ -404,7 +404,7 @@ PyObject *store_compute(struct store *store, PyObject *key, Py_hash_t hash,
 	struct computation *computation;
 	PyObject *value, *result;
 	uint64_t began_ns, now_ns;
-	bool ghost;
+	bool reclaimed;
 
 	if (nr_computations && how->coalesce && taken(store, key, hash, &result))
 		return result;
@@ -416,12 +416,12 @@ PyObject *store_compute(struct store *store, PyObject *key, Py_hash_t hash,
 	result = value = how->make(how->argument);
 	if (value) {
 		now_ns = python_host_now_ns();
-		ghost = store_was_reclaimed(store, hash);
+		reclaimed = store_was_reclaimed(store, hash);
 		result = store_put(store, key, hash, value, how->replace,
 				   &computation->generation);
 		Py_DECREF(value);
 		if (result) {
-			store_note_cost(store, ghost, (double)(now_ns - began_ns) / 1e9);
+			store_note_cost(store, reclaimed, (double)(now_ns - began_ns) / 1e9);
 			growth_learn(store->growth, now_ns);
 		}
 	}

@@ -21,8 +21,8 @@ def printable(text: str, keep: str = "") -> str:
     if text.isprintable():
         return text
     return "".join(
-        sign if sign.isprintable() or sign in keep else ascii(sign)[1:-1]
-        for sign in text
+        char if char.isprintable() or char in keep else ascii(char)[1:-1]
+        for char in text
     )
 
 
@@ -35,5 +35,5 @@ def shortened(name: str, width: int) -> str:
 
 
 def encodable(name: str) -> str:
-    """Return ``name`` for a format of UTF-8: other bytes of a file name are escaped."""
+    """Return ``name`` as UTF-8 can hold it: other bytes of a file name are escaped."""
     return name.encode(errors="backslashreplace").decode()

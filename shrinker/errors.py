@@ -72,7 +72,7 @@ def check_int(name: str, value: object, low: int, high: int) -> int:
 def check_bool(name: str, value: object) -> bool:
     """Return ``value`` if it is True or False; raises ``TypeError`` for all else.
 
-    What is true of another type, such as ``"no"``, says mostly something else.
+    Other types are refused because ``"no"``, for example, would count as true.
     """
     if not isinstance(value, bool):
         raise TypeError(f"{name} must be a bool, not {type(value).__name__}")

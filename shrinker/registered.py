@@ -55,7 +55,10 @@ class Figures(Protocol):
 
 
 class LearnsCost:
-    """A cache that may learn its seeks, if its registration keeps it alive."""
+    """What keeps a cache's callbacks alive, where the cache may learn its seeks.
+
+    A report finds it as the ``_keepalive`` of a registration.
+    """
 
     def learned_cost(self) -> str | None:
         """Return what a counted object takes to compute; None where none is learned."""

@@ -4,11 +4,11 @@ The mapping is C; csrc/python/cache.c starts with its rules.  All methods can be
 from any thread, from signal handlers, finalisers, weighers, eviction callbacks and the
 ``__eq__`` of keys.
 
-The order is that of a clock with a second chance, which is what the kernel's
-LRU_ROTATE is.  A hit sets a mark.  Eviction takes the entry at the head; if that
-is marked, it loses the mark and goes to the tail instead.  Once entries were evicted, a
-new key is on trial: it stands before those that were used, unless it was evicted itself
-a short while ago.  That is much like S3-FIFO.
+A hit marks an entry.  Eviction takes the entry at the head of the order; if that is
+marked, it loses the mark and goes to the tail instead, as with the kernel's LRU_ROTATE.
+Once the cache has evicted any, a new key comes in on trial, much as in S3-FIFO: it is
+among the first to be evicted, until it is used.  One that was evicted a short while ago
+has no trial.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class CacheStatistics:
     expired: int
     """Entries that left because their ``ttl`` was over; not among ``evicted``."""
     ghost_hits: int
-    """Sets of keys that were evicted a short while ago, but for those that expired."""
+    """Sets of keys that were evicted a short while ago; expired ones do not count."""
     seeks: int
     """Cost of a counted object (a page; with ``weigher=None`` an entry), in disk seeks,
     at the last count."""
@@ -126,9 +126,9 @@ class Cache(NotCopied, CacheFace, MutableMapping[K, V]):
     Making room for an entry puts up to 8 entries that were used to the tail, and
     then evicts also those; a scan gives a second chance to all.  Once a cache of more
     than 10 entries has evicted any, a key that was not asked for before is among the
-    first to go.  Where a set needs bytes and entries differ in size, the largest of
-    some, for its hits, goes first.  While ``domain.under_pressure`` is set, a set
-    evicts what it adds.
+    first to go.  Where a set needs bytes and entries differ in size, it looks at some
+    entries and evicts the one that is the largest for its hits.  While
+    ``domain.under_pressure`` is set, a set evicts what it adds.
 
     Raises ``TypeError`` and ``ValueError`` for bad arguments, ``ShrinkerError``
     where the domain is closed already, and later for a set into a closed cache, and

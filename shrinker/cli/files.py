@@ -73,16 +73,16 @@ class FileCommand(click.Command):
 
 
 def as_word(name: str) -> str:
-    """Return a name as a shell reads it, in signs that can be printed."""
+    """Return a name as a word of a shell, in characters that can be printed."""
     if name.isprintable():
         return shlex.quote(name)
     return f"$'{''.join(map(_in_quotes, name))}'"
 
 
-def _in_quotes(sign: str) -> str:
-    if sign.isprintable() and sign not in "\\'":
-        return sign
-    return "".join(f"\\x{byte:02x}" for byte in sign.encode(errors="surrogateescape"))
+def _in_quotes(char: str) -> str:
+    if char.isprintable() and char not in "\\'":
+        return char
+    return "".join(f"\\x{byte:02x}" for byte in char.encode(errors="surrogateescape"))
 
 
 def warn_of_repeats(old: Iterable[str], new: Iterable[str] = ()) -> None:

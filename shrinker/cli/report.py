@@ -191,7 +191,8 @@ def executor(
         except KeyboardInterrupt:
             # Pressed again, it would only interrupt the end.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
-            # One that still starts would complain of semaphores that end with us.
+            # One that still starts would print a traceback: the semaphores that it
+            # opens end with this process.
             for process in multiprocessing.active_children():
                 process.terminate()
             raise

@@ -468,7 +468,7 @@ class Reclaimer:
         return True
 
 
-def _takes_what(
+def _with_arguments_of(
     made: Callable[P, Reclaimer],
 ) -> Callable[[Callable[..., Reclaimer]], Callable[P, Reclaimer]]:
     """Give a function the arguments of what it makes, for ``help()`` and mypy."""
@@ -481,7 +481,7 @@ def _takes_what(
     return decorate
 
 
-@_takes_what(Reclaimer)
+@_with_arguments_of(Reclaimer)
 def protect(*arguments: Any, **options: Any) -> Reclaimer:
     """Return a ``Reclaimer``, not yet started.
 

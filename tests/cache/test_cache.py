@@ -398,8 +398,8 @@ def test_an_insert_unmarks_a_bounded_number_of_entries(domain: Domain) -> None:
     cache[-1] = 0
     assert len(cache) == 1000
     assert 8 not in cache
-    # A scan evicts what has no mark: the new key, which is on trial, none of the 991
-    # behind it, and of those that were unmarked.
+    # A scan evicts what has no mark: first the new key, which is on trial, none of the
+    # 991 behind it, then the 8 that were unmarked.
     assert cache.registration.scan(992) == 1
     assert cache.registration.scan(8) == 8
     assert set(cache) == set(range(9, 1000))

@@ -24,7 +24,7 @@ ROTATIONS = 8
 def filled(
     domain: Domain, n: int, *, pressed: bool = True, **options: Any
 ) -> Cache[Any, Any]:
-    """Return a cache of entries 0 to n, whose domain is under pressure."""
+    """Return a cache of n entries, from 0; ``pressed``: memory is short."""
     cache: Cache[Any, Any] = Cache(domain=domain, **{"weigher": None, **options})
     cache.update((k, k) for k in range(n))
     domain.under_pressure = pressed
@@ -49,7 +49,7 @@ def once(start: int = 1_000_000) -> Iterator[int]:
 
 @pytest.fixture(params=["full", "pressed"])
 def bounded(request: pytest.FixtureRequest, domain: Domain) -> Iterator[Any]:
-    """Make caches that are full of entries 0 to n: by ``maxsize``, or by pressure."""
+    """Make caches that n entries, from 0, fill: to ``maxsize``, or under pressure."""
     if request.param == "pressed":
         yield functools.partial(filled, domain)
         return
@@ -69,7 +69,7 @@ def test_a_working_set_comes_back_while_memory_is_short(domain: Domain) -> None:
 
 
 def test_a_working_set_comes_into_a_full_cache(domain: Domain) -> None:
-    """Among twice as many that are asked for once; in a clock it would have no hit."""
+    """Among twice as many that are asked for once.  With LRU it would have no hit."""
     cache: Cache[int, int] = Cache(100, weigher=None, domain=domain)
     cache.update((k, k) for k in range(900, 1_000))
     assert has_working_set_back(cache, 2) >= 30
@@ -130,7 +130,7 @@ def test_a_heavier_value_is_not_on_trial(domain: Domain) -> None:
 
 
 def test_a_small_cache_evicts_in_order(bounded: Any) -> None:
-    """One of ten entries has none on trial: it would be the last one each time."""
+    """One of ten entries or fewer has none on trial; one of eleven has."""
     for n in range(1, FEW_ENTRIES + 1):
         cache = bounded(n)
         for key in range(100, 130):
@@ -171,7 +171,7 @@ def test_ghosts_are_counted_once(bounded: Any) -> None:
 
 
 def test_new_keys_are_on_trial_after_a_scan(domain: Domain) -> None:
-    """They stand before others where a reclaim takes entries of a cache that grows."""
+    """Also where the cache may grow again."""
     cache = filled(domain, 40, pressed=False)
     cache.registration.scan(10)
     cache.update((k, k) for k in (100, 101, 0, 102))
@@ -396,11 +396,11 @@ class Model:
         self.evict(head)
 
     def put_on_trial(self, key: int) -> None:
-        most = len(self.order) // ENTRIES_PER_TRIAL
+        wanted = len(self.order) // ENTRIES_PER_TRIAL
         self.unlink(key)
         assert self.trial == set(self.order[: len(self.trial)])
         for _ in range(JOIN_PER_SET):
-            if len(self.trial) + 1 < most:
+            if len(self.trial) + 1 < wanted:
                 self.trial.add(self.order[len(self.trial)])
         self.order.insert(len(self.trial), key)
         self.trial.add(key)

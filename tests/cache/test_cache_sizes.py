@@ -59,7 +59,7 @@ def test_equal_ones_go_in_their_order(domain: Domain) -> None:
 
 
 def test_a_few_go_in_their_order(domain: Domain) -> None:
-    """Of a few entries the large ones would have to go each time."""
+    """Of a few entries a large one would go each time."""
     cache = weighed(domain, {**dict.fromkeys(range(50), 1), 30: 10})
     add(cache, 15)
     assert 30 in cache
@@ -107,7 +107,7 @@ def test_what_was_there_before_a_fork_stays(domain: Domain) -> None:
 
 
 def test_none_hides_behind_another(domain: Domain) -> None:
-    """A large entry that shares a bucket is looked at, too: else such would gather."""
+    """Large entries behind others in their bucket go, too; else they would gather."""
     cache: Cache[int, int] = Cache(
         20_000, weigher=lambda _, value: value, domain=domain
     )

@@ -144,8 +144,8 @@ def test_a_cache_that_is_too_small_grows(domain: Domain, clock: Clock) -> None:
     assert seeks_of(wanted) > 10 * seeks_of(unwanted)
 
 
-def test_a_larger_maxsize_is_not_in_its_power(domain: Domain, clock: Clock) -> None:
-    """What a full cache has evicted for new keys, more memory would not have kept."""
+def test_evictions_for_maxsize_are_no_loss(domain: Domain, clock: Clock) -> None:
+    """More memory would not have kept what a full cache has evicted for new keys."""
     full = filled(domain, 0.01, maxsize=PAGES)
     for key in range(PAGES, 3 * PAGES):
         compute(full, key, 0.01)
@@ -345,14 +345,14 @@ def test_a_young_cache(domain: Domain, clock: Clock) -> None:
 
 
 def test_ghosts_without_a_time(domain: Domain) -> None:
-    """They are such also where a computation was not timed, until a clear()."""
-    timed = filled(domain, 0.01)
-    timed.registration.scan(100)
-    compute(timed, 0, math.nan)
-    assert timed.statistics().ghost_hits == 1
-    timed.clear()
-    compute(timed, 1, 0.01)
-    assert timed.statistics().ghost_hits == 1
+    """Keys become ghosts also where no computation was timed; clear() drops them."""
+    cache = filled(domain, 0.01)
+    cache.registration.scan(100)
+    compute(cache, 0, math.nan)
+    assert cache.statistics().ghost_hits == 1
+    cache.clear()
+    compute(cache, 1, 0.01)
+    assert cache.statistics().ghost_hits == 1
 
 
 # --- where nothing is learned --------------------------------------------------------

@@ -66,6 +66,7 @@ static uint64_t add_up_to_max(uint64_t a, uint64_t b)
 /*
  * Takes a live entry out.  Runs no Python code.  The caller gets the references, and
  * drops them.
+ * @mixed: spread_hash(entry->hash, 0), which a caller may have already
  */
 static inline void take_out(struct store *store, struct entry *entry, uint64_t mixed,
 			    PyObject **key, PyObject **value)

@@ -7,7 +7,8 @@
 
 /**
  * spread_hash - a bucket's number from a hash of Python
- * @shift: 64 minus the logarithm of the number of buckets
+ * @shift: 64 minus the logarithm of the number of buckets; 0: all bits, so that one call
+ *	serves several tables ("mixed" in cache.c)
  *
  * Python's hash of an integer is the integer.  So the hashes of many keys have a
  * constant distance, and each distance should fill the buckets evenly.  One product

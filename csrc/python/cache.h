@@ -16,6 +16,7 @@
 #include <shrinker/shrinker.h>
 
 #ifndef SHRINKER_CDEF
+#include "python/critical.h"
 #include "python/growth.h"
 #include "python/spread.h"
 
@@ -87,6 +88,8 @@ struct sampling {
  * @lost: of @seconds, for keys that were ghosts
  * @ghosts: keys that became ghosts, without those that were set again
  * @next, @prev: stores of the domain that learn
+ *
+ * learning_lock guards it, too, where there is no GIL: a step for one store looks at all.
  */
 struct learning {
 	bool on;
@@ -98,7 +101,8 @@ struct learning {
 	unsigned long long seen;
 	double window;
 	double hits;
-	double computed, seconds;
+	SHARED(double) computed;
+	double seconds;
 	double lost;
 	double ghosts;
 	struct store *next, *prev;
@@ -162,13 +166,15 @@ struct timed_entry {
  * @weigher, @on_evict: functions of key and value, or NULL
  * @name: of the cache, for logs
  * @growth: of the domain
+ * @guard: whose critical section guards all of it, where there is no GIL.  An object of its
+ *	own, since iterators need it, and must not keep the store
  */
 struct store {
 	PyObject_HEAD
 	struct entry **quick;
 	struct entry **buckets;
 	int shift;
-	unsigned long long hits;
+	SHARED(unsigned long long) hits;
 	size_t nr_buckets;
 	uint64_t tables;
 	_Atomic(uint64_t) nr_entries;
@@ -205,7 +211,13 @@ struct store {
 	PyObject *on_evict;
 	PyObject *name;
 	struct python_growth *growth;
+#ifdef Py_GIL_DISABLED
+	PyObject *guard;
+#endif
 };
+
+#define BEGIN_STORE(store) BEGIN_SECTION((store)->guard)
+#define END_STORE() END_SECTION()
 
 /**
  * struct eviction - what an eviction may do, and has done
@@ -293,6 +305,13 @@ void store_try(struct store *store, struct entry *entry);
 void store_drop_ghosts(struct store *store);
 
 /* cache_seeks.c */
+#ifdef Py_GIL_DISABLED
+void begin_learning(void);
+void end_learning(void);
+#else
+#define begin_learning() ((void)0)
+#define end_learning() ((void)0)
+#endif
 void store_begin_learning(struct store *store, uint64_t now_ns);
 void store_end_learning(struct store *store);
 void store_note_cost(struct store *store, bool ghost, double seconds);
@@ -312,7 +331,7 @@ PyObject *store_put(struct store *store, PyObject *key, Py_hash_t hash,
 
 static inline void store_add(_Atomic(uint64_t) *number, uint64_t n)
 {
-	/* Only the holder of the GIL writes. */
+	/* Only the holder of the GIL, or of the store's section, writes. */
 	atomic_store_explicit(
 		number, atomic_load_explicit(number, memory_order_relaxed) + n,
 		memory_order_relaxed);

@@ -48,8 +48,10 @@ void store_note_ghost(struct store *store, Py_hash_t hash)
 		store->ghost_shift = store->shift + 1;
 	}
 	*place_of(store, mixed) = mark_of(mixed);
+	begin_learning();
 	if (store->learning.ghosts < (double)(store->nr_buckets / 2))
 		store->learning.ghosts++;
+	end_learning();
 }
 
 bool store_is_ghost(const struct store *store, Py_hash_t hash)
@@ -65,7 +67,9 @@ bool store_take_ghost(struct store *store, Py_hash_t hash)
 	if (!store_is_ghost(store, hash))
 		return false;
 	*place_of(store, spread_hash(hash, 0)) = 0;
+	begin_learning();
 	store->learning.ghosts -= store->learning.ghosts < 1 ? store->learning.ghosts : 1;
+	end_learning();
 	store->ghost_hits++;
 	return true;
 }
@@ -75,7 +79,9 @@ void store_drop_ghosts(struct store *store)
 	PyMem_Free(store->ghosts);
 	store->ghosts = NULL;
 	store->ghost_shift = 0;
+	begin_learning();
 	store->learning.ghosts = 0;
+	end_learning();
 }
 
 /*

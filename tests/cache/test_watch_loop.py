@@ -35,7 +35,10 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
     """A loop that runs in another thread."""
     made = asyncio.new_event_loop()
     thread = threading.Thread(target=made.run_forever)
+    runs = threading.Event()
+    made.call_soon(runs.set)
     thread.start()
+    assert runs.wait(LONG)
     yield made
     if not made.is_closed():
         made.call_soon_threadsafe(made.stop)

@@ -1,7 +1,7 @@
 """All that threads share, used by several at once.
 
-With the GIL these are races of Python code.  In a free-threaded build, where C runs beside
-C, they say whether what stands for it guards all (csrc/python/critical.h).
+With the GIL these are races of Python code.  In a free-threaded build C runs beside C:
+there they say whether what stands for the GIL guards all (csrc/python/critical.h).
 """
 
 from __future__ import annotations
@@ -51,14 +51,54 @@ def at_once(work: Callable[[Dice], object]) -> None:
     assert run_threads(*(functools.partial(begin, n) for n in range(THREADS))) == []
 
 
+def use(cache: Cache[int, Value], key: int, dice: Dice) -> None:
+    """Do one of the things that programs do with a key."""
+    match dice.randrange(9):
+        case 0 | 1 | 2:
+            cache[key] = Value(dice.randrange(1, 60))
+        case 3 | 4:
+            found = cache.get(key)
+            assert found is None or found.weight
+        case 5:
+            cache.pop(key, None)
+        case 6:
+            cache.setdefault(key, Value(1))
+        case 7:
+            cache.get_or_set(key, lambda: Value(2))
+        case _:
+            assert key not in cache or len(cache) >= 0
+
+
+def use_all(cache: Cache[int, Value], domain: Domain, dice: Dice) -> None:
+    """Do one of the things that look at all entries, or let them go."""
+    match dice.randrange(6):
+        case 0:
+            assert all(value.weight for value in cache.values())
+        case 1:
+            assert all(type(key) is int for key in cache)
+        case 2:
+            domain.shrink_slab(priority=dice.randrange(8))
+        case 3:
+            domain.under_pressure = dice.random() < 0.3
+        case 4 if dice.random() < 0.05:
+            cache.clear()
+        case _:
+            cache.statistics()
+
+
 @pytest.mark.parametrize("ttl", [None, 1e-3])
 def test_a_cache(domain: Domain, ttl: float | None) -> None:
     """All its methods, and reclaim; weights add up, and no value is left."""
     made: list[weakref.ref[Value]] = []
     told: list[int] = []
+
+    def weigh(_: int, value: Value) -> int:
+        made.append(weakref.ref(value))
+        return value.weight
+
     cache: Cache[int, Value] = Cache(
         2_000,
-        weigher=lambda _, value: value.weight,
+        weigher=weigh,
         on_evict=lambda key, _: told.append(key),
         ttl=ttl,
         domain=domain,
@@ -66,37 +106,10 @@ def test_a_cache(domain: Domain, ttl: float | None) -> None:
 
     def work(dice: Dice) -> None:
         for _ in range(20_000):
-            key = dice.randrange(100)
-            match dice.randrange(16):
-                case 0 | 1 | 2 | 3:
-                    value = Value(dice.randrange(1, 60))
-                    made.append(weakref.ref(value))
-                    cache[key] = value
-                    del value
-                case 4 | 5 | 6:
-                    found = cache.get(key)
-                    assert found is None or found.weight
-                    del found
-                case 7:
-                    cache.pop(key, None)
-                case 8:
-                    cache.setdefault(key, Value(1))
-                case 9:
-                    cache.get_or_set(key, lambda: Value(2))
-                case 10:
-                    assert all(value.weight for value in cache.values())
-                case 11:
-                    assert all(type(key) is int for key in cache)
-                case 12:
-                    assert key not in cache or len(cache) >= 0
-                case 13:
-                    domain.shrink_slab(priority=dice.randrange(8))
-                case 14:
-                    domain.under_pressure = dice.random() < 0.3
-                case _ if dice.random() < 0.05:
-                    cache.clear()
-                case _:
-                    cache.statistics()
+            if dice.random() < 0.7:
+                use(cache, dice.randrange(100), dice)
+            else:
+                use_all(cache, domain, dice)
 
     at_once(work)
     statistics = cache.statistics()
@@ -111,7 +124,7 @@ def test_a_cache(domain: Domain, ttl: float | None) -> None:
 
 def test_a_cache_that_is_closed_meanwhile(domain: Domain) -> None:
     """A set either is in before, and goes, or raises."""
-    for _ in range(40):
+    for _ in range(10):
         cache: Cache[int, int] = Cache(weigher=None, domain=domain)
 
         def work(dice: Dice, cache: Cache[int, int] = cache) -> None:
@@ -121,7 +134,7 @@ def test_a_cache_that_is_closed_meanwhile(domain: Domain) -> None:
                     if n == 40:
                         cache.close()
             except ShrinkerError as error:
-                assert "closed" in str(error)  # noqa: PT017 - each thread sees its own
+                assert "closed" in str(error)
 
         at_once(work)
         assert (len(cache), cache.weight) == (0, 0)
@@ -153,25 +166,23 @@ def test_a_cache_of_sampled_weights(domain: Domain) -> None:
 def test_one_iterator(domain: Domain) -> None:
     """Its entries are divided among the threads."""
     cache: Cache[int, int] = Cache(weigher=None, domain=domain)
-    for _ in range(20):
-        for n in range(500):
+    for _ in range(10):
+        for n in range(2_000):
             cache[n] = n
         items = iter(cache.items())
-        seen: list[list[Any]] = [[] for _ in range(THREADS)]
+        seen: list[list[Any]] = []
 
-        def work(
-            dice: Dice, items: Any = items, mine: Any = iter(seen).__next__
-        ) -> None:
-            found = mine()
+        def work(dice: Dice, items: Any = items, seen: Any = seen) -> None:
+            mine: list[Any] = []
             for item in items:
-                found.append(item)
+                mine.append(item)
                 if dice.random() < 0.02:
-                    cache.pop(dice.randrange(500), None)
+                    cache.pop(dice.randrange(2_000), None)
+            seen.append(mine)
 
         at_once(work)
         shown = [item for each in seen for item in each]
         assert len(shown) == len(set(shown))
-        del items
 
 
 @pytest.mark.parametrize("coalesce", [False, True])
@@ -336,7 +347,7 @@ def test_callbacks_and_what_they_are_given(domain: Domain) -> None:
                         try:
                             assert sc.nr_to_scan >= 0
                         except ShrinkerError as error:
-                            assert "callback" in str(error)  # noqa: PT017 - as above
+                            assert "callback" in str(error)
                     if len(kept) > 50:
                         del kept[:]
                 case _:

@@ -47,13 +47,14 @@ int python_growth_exceeded(struct python_growth *growth);
 
 static inline void growth_add(struct python_growth *growth, long long bytes)
 {
+#ifdef Py_GIL_DISABLED
 	long long sum;
 
-#ifdef Py_GIL_DISABLED
 	if (__builtin_add_overflow(atomic_fetch_add(&growth->grown, bytes), bytes, &sum))
 		growth->grown = LLONG_MAX;
 #else
-	growth->grown = __builtin_add_overflow(growth->grown, bytes, &sum) ? LLONG_MAX : sum;
+	if (__builtin_add_overflow(growth->grown, bytes, &growth->grown))
+		growth->grown = LLONG_MAX;
 #endif
 }
 #endif

@@ -67,6 +67,16 @@ static unsigned long long all_added(const struct python_growth *growth)
 	return growth->before + (unsigned long long)growth->grown;
 }
 
+static PyObject *add(PyObject *self, PyObject *bytes)
+{
+	long long more = PyLong_AsLongLong(bytes);
+
+	if (more == -1 && PyErr_Occurred())
+		return NULL;
+	growth_add((struct python_growth *)self, more);
+	Py_RETURN_NONE;
+}
+
 static PyObject *added(PyObject *self, PyObject *unused)
 {
 	unsigned long long all;
@@ -118,6 +128,7 @@ static PyObject *learn(PyObject *self, PyObject *args)
 static PyMethodDef methods[] = {
 	{ "exceeded", exceeded, METH_NOARGS,
 	  "Halve the allowance, which is used up, and call the watcher." },
+	{ "add", add, METH_O, "Add bytes to ``grown``." },
 	{ "added", added, METH_NOARGS,
 	  "Return all bytes that were ever added, modulo 2**64." },
 	{ "learn", learn, METH_VARARGS,

@@ -83,8 +83,8 @@ def test_a_task_never_gets_a_key_error(
     cache: dict[int, int] = {}
     watched = watch(cache, loop=loop, domain=domain)
     done = threading.Event()
-    # Without a GIL the loop's thread does not make room for the scan that it has served:
-    # on a busy machine that takes a tenth of a second, for each few entries.
+    # Locks of a free-threaded build yield the core 40 times before they wait: a scan of
+    # a few entries takes a tenth of a second on a busy machine.
     wanted = 5000 if HAS_GIL else 500
 
     async def use() -> None:

@@ -91,10 +91,11 @@ def constants() -> str:
     return "".join(f"#define {name} ...\n" for name in sorted(names))
 
 
-if sysconfig.get_config_var("Py_GIL_DISABLED"):
+FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+if FREE_THREADED and sys.version_info[:2] != (3, 14):
     sys.exit(
-        "error: shrinker needs a Python with the GIL, which guards its structures;"
-        f" {sys.executable} is a free-threaded build."
+        "error: of free-threaded Pythons shrinker supports 3.14;"
+        f" {sys.executable} is {sys.version_info[0]}.{sys.version_info[1]}."
     )
 if not PYTHON_H.is_file():
     stop(f"no Python headers: {PYTHON_H} does not exist")
@@ -131,12 +132,13 @@ ffibuilder.set_source(
         for part in (".", "kit", "python", "replay", "include/shrinker")
         for path in (ROOT / "csrc" / part).glob("*.[ch]")
     ),
-    # The stable ABI of the oldest Python that is supported: one wheel for all.
-    define_macros=[("Py_LIMITED_API", "0x030b0000")],
+    # The stable ABI of the oldest Python that is supported: one wheel for all.  It has
+    # no free-threaded Python.
+    define_macros=[] if FREE_THREADED else [("Py_LIMITED_API", "0x030b0000")],
     libraries=["m"],
     # Each step of a cache calls Python: -fno-plt saves a jump for each call.
     extra_compile_args=["-std=c11", "-O2", "-fno-plt"],
-    py_limited_api=True,
+    py_limited_api=not FREE_THREADED,
 )
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import sysconfig
 import tomllib
 from pathlib import Path
 
@@ -18,6 +19,8 @@ SOURCES = sorted(
     for path in Path("csrc", part).glob("*.c")
 )
 HEADERS = sorted(str(path) for path in Path("csrc").rglob("*.h"))
+# No stable ABI has it.
+FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 # A link or a picture with a path in the repository: its mark and text, and the path.
 LINK = re.compile(r"(!?)(\[[^\]]*\]\()(?!https?:|#)([^)]+)")
 
@@ -82,5 +85,5 @@ setup(
         )
     ],
     cmdclass={"build_clib": BuildLibrary},
-    options={"bdist_wheel": {"py_limited_api": "cp311"}},
+    options={} if FREE_THREADED else {"bdist_wheel": {"py_limited_api": "cp311"}},
 )

@@ -10,10 +10,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-if "t" in sys.abiflags:
+if "t" in sys.abiflags and sys.version_info[:2] != (3, 14):
     raise ImportError(
-        "shrinker needs a Python with the GIL, which guards its structures;"
-        f" {sys.executable} is a free-threaded build"
+        "of free-threaded Pythons shrinker supports 3.14;"
+        f" {sys.executable} is {sys.version_info[0]}.{sys.version_info[1]}"
     )
 
 try:

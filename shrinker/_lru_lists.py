@@ -3,7 +3,8 @@
 The C list_lru calls isolate under its list's lock, as the kernel does.  Python code
 under a lock of ours could wait for another thread that wants the same lock, so there
 is none here.  An entry is put, taken off, visited and moved in one step each, by C that
-holds the GIL and runs no Python code in between (``csrc/python/lru_lists.c``).  So no
+holds the GIL and runs no Python code in between (``csrc/python/lru_lists.c``; without a
+GIL it holds a lock).  So no
 other thread, signal handler or finaliser sees half of a step.  All else is a single
 operation of a dict, and may find what another thread has just changed.
 
@@ -88,7 +89,8 @@ class List:
         n = min(n, sys.maxsize)  # islice takes no more.
         while True:
             try:
-                return list(itertools.islice(self.entries.values(), n))
+                oldest = itertools.islice(self.entries.values(), n)
+                return _read(list, oldest)  # type: ignore[no-any-return]
             except RuntimeError:  # Another thread changed the list meanwhile.
                 continue
 
@@ -100,9 +102,11 @@ class List:
         """Return whether the entry with that key is at the tail."""
         while True:
             try:
-                return next(reversed(self.entries), 0) == key
+                return bool(_read(next, reversed(self.entries)) == key)
             except RuntimeError:
                 continue
+            except StopIteration:
+                return False
 
 
 # Keys of entries and lrus; each is used once.
@@ -118,7 +122,8 @@ _visit: Callable[
     tuple[LruStatus | None, bool],
 ]
 move: Callable[[Entry, List, List], None]
-_put, _forget, _take_off, _visit, move = object_function("python_lru_steps", 2)(
+_read: Callable[[Callable[[Any], Any], Any], Any]
+_put, _forget, _take_off, _visit, move, _read = object_function("python_lru_steps", 2)(
     _anywhere,
     (
         *(LruStatus.REMOVED, LruStatus.REMOVED_RETRY, LruStatus.ROTATE),

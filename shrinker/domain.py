@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import collections
+import contextlib
 import dataclasses
 import itertools
 import operator
@@ -126,7 +128,7 @@ class Domain(NotCopied):
         self._labels: dict[str, int] = {}
         self._label_numbers = itertools.count(1)
         # What closed native callbacks need, until the last of them has returned.
-        self._lingering: list[object] = []
+        self._lingering: collections.deque[object] = collections.deque()
         # Registrations that only the domain holds, by the id of what they are about.
         self._watches: dict[int, object] = {}
         self._c_stalled = lib.reclaim_domain_stalled(c_domain)
@@ -428,11 +430,13 @@ class Domain(NotCopied):
         return number
 
     def _release_lingering(self) -> None:
-        pending = self._lingering
-        if not pending:
+        if not self._lingering:
             return
-        # Emptied before the look, so that what comes later is not in `pending`.
-        self._lingering = []
+        # Emptied before the look, so that what comes later is not in `pending`.  One by
+        # one: other threads may append, and empty it, meanwhile.
+        pending: list[object] = []
+        with contextlib.suppress(IndexError):
+            pending.extend(iter(self._lingering.popleft, None))
         if lib.reclaim_domain_nr_lingering(self._c):
             self._lingering.extend(pending)
 

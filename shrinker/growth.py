@@ -6,7 +6,7 @@ caches should not grow for now.
 
 A cache that grows does this (``make_room`` of csrc/python/cache.c)::
 
-    growth.grown += bytes
+    growth.add(bytes)
     if growth.grown > growth.allowance:
         growth.exceeded()
 
@@ -90,6 +90,9 @@ if TYPE_CHECKING:
             after the last time.
             """
 
+        def add(self, size: int, /) -> None:
+            """Add bytes to ``grown``, in one step."""
+
         def added(self) -> int:
             """Return all bytes that were ever added, modulo 2**64."""
 
@@ -107,7 +110,7 @@ else:
 class Growth(_Figures):
     """The growth of all caches of a domain."""
 
-    __slots__ = ("_watcher", "describe")
+    __slots__ = ("_watchers", "describe")
 
     def __init__(self) -> None:
         self.grown = 0
@@ -115,7 +118,8 @@ class Growth(_Figures):
         self.under_pressure = False
         self.describe: Callable[[], str] | None = None
         """What the reclaimer adds to the domain's report."""
-        self._watcher: Callable[[], None] | None = None
+        # At most one, of key 0: dicts do each of these in one step.
+        self._watchers: dict[int, Callable[[], None]] = {}
 
     def watch(self, watcher: Callable[[], None]) -> None:
         """Have ``watcher`` called by the thread that exceeds the allowance.
@@ -123,16 +127,16 @@ class Growth(_Figures):
         It looks at the memory and sets a new allowance.  Raises ``ShrinkerError``
         where there is another watcher.
         """
-        if self._watcher is not None:
+        first = self._watchers.setdefault(0, watcher)
+        if first is not watcher:
             raise ShrinkerError(
                 "the domain's memory is watched by another reclaimer; stop that first:"
-                f" {self._watcher!r}"
+                f" {first!r}"
             )
-        self._watcher = watcher
 
     def unwatch(self) -> None:
         """Undo ``watch``.  Idempotent."""
-        self._watcher = None
+        self._watchers.clear()
         self.describe = None
         self.allowance = math.inf
         self.grown = 0
@@ -140,6 +144,6 @@ class Growth(_Figures):
 
     def call_watcher(self) -> None:
         """Call the watcher, if there is one."""
-        watcher = self._watcher
+        watcher = self._watchers.get(0)
         if watcher is not None:
             watcher()

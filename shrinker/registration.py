@@ -172,12 +172,17 @@ class ShrinkerRegistration(NotCopied, Generic[T]):
             # Also where a signal's exception comes out of the waiting.  Another one
             # may come after a call, so all that others can see is undone before the
             # first call.
-            registrations = self._domain._registrations
-            if self._key in registrations:
-                del registrations[self._key]
+            # Other threads may close it too, so each look may have been too early.
+            try:  # noqa: SIM105 - that would be a call
+                del self._domain._registrations[self._key]
+            except KeyError:
+                pass
             keeper, key = self._keeper, self._keeper_key
-            if keeper is not None and key in keeper and keeper[key] is self:
-                del keeper[key]
+            try:
+                if keeper is not None and keeper[key] is self:
+                    del keeper[key]
+            except KeyError:
+                pass
             needed, self._needed = self._needed, None
             self._record = None
             self._private_data = None

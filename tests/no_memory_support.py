@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import sys
+import sysconfig
 from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +65,9 @@ def shortages(
     Each returns whether the call went well.  With ``all_fail`` later allocations fail,
     too.
     """
+    if sysconfig.get_config_var("Py_GIL_DISABLED"):
+        # PyList_New() drops a list whose array it has not set yet.
+        pytest.skip("a free-threaded CPython 3.14 crashes without memory for a list")
     testcapi = pytest.importorskip(
         "_testcapi", reason="CPython's test module is not here"
     )

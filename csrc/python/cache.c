@@ -16,7 +16,9 @@
  *
  * Rules
  *
- * 1. The GIL guards all.  There is no lock, so nothing waits inside.
+ * 1. The GIL guards all.  There is no lock, so nothing waits inside.  In a free-threaded
+ *    build a critical section does, which those that come from outside begin: the methods
+ *    of cache_types.c, cached.c, computations.c, and scans (critical.h).
  * 2. These may run any Python code: hashing, comparing, weighing, reading the time,
  *    eviction callbacks, dropping a reference, making an object that the cycle
  *    collector knows, raising.  That code may raise, use, clear or close this very
@@ -144,7 +146,7 @@ static bool is_dead(PyObject *key)
 	if (!instance)
 		PyErr_Clear();
 	dead = instance == Py_None;
-	/* Not the last reference: no other code has run since. */
+	/* With the GIL not the last reference: no other code has run since. */
 	Py_XDECREF(instance);
 	return dead;
 }
@@ -174,29 +176,31 @@ again:
 	entry = *store_bucket(store, hash);
 	for (; entry; entry = entry->chain) {
 		PyObject *own = entry->key;
-		int equal;
-		bool live;
+		int equal = 0;
+		bool live, dead;
 
 		if (own == key)
 			break;
 		if (entry->hash != hash)
 			continue;
-		/* A new instance at the address of one that is gone has its hash.  So such
-		 * entries would gather in one chain. */
-		if (store->weak_instances && is_dead(own)) {
-			if (store_evict_entry(store, entry, false) < 0)
-				return -1;
-			goto again;
-		}
 		entry_pin(entry);
 		Py_INCREF(own);
-		equal = PyObject_RichCompareBool(own, key, Py_EQ);
+		dead = store->weak_instances && is_dead(own);
+		if (!dead)
+			equal = PyObject_RichCompareBool(own, key, Py_EQ);
 		Py_DECREF(own);
 		live = entry_unpin(entry);
 		if (equal < 0)
 			return -1;
 		if (!live)
 			goto again;
+		/* A new instance at the address of one that is gone has its hash.  So such
+		 * entries would gather in one chain. */
+		if (dead) {
+			if (store_evict_entry(store, entry, false) < 0)
+				return -1;
+			goto again;
+		}
 		if (equal)
 			break;
 		/* Entries of this chain may have gone to other places. */
@@ -589,9 +593,7 @@ static inline int make_room(struct store *store, struct entry *entry, uint64_t m
 		return ret;
 	/* Evicted entries are not subtracted: a thread's allocator may not get the memory
 	 * of entries that another thread has allocated. */
-	if (__builtin_add_overflow(growth->grown, (long long)grown * store->growth_unit,
-				   &growth->grown))
-		growth->grown = LLONG_MAX;
+	growth_add(growth, (long long)grown * store->growth_unit);
 	if ((double)growth->grown <= growth->allowance)
 		return 0;
 	return python_growth_exceeded(growth);
@@ -678,7 +680,7 @@ PyObject *store_put(struct store *store, PyObject *key, Py_hash_t hash,
  */
 PyObject *store_hit(struct store *store, struct entry *entry)
 {
-	store->hits++;
+	COUNT_UP(&store->hits);
 	entry_use(entry);
 	Py_INCREF(entry->value);
 	return entry->value;

@@ -17,6 +17,7 @@
 #include <shrinker/shrinker.h>
 
 #ifndef SHRINKER_CDEF
+#include "python/critical.h"
 #include "python/growth.h"
 #include "python/spread.h"
 
@@ -84,6 +85,8 @@ struct sampling {
  * @lost: of @seconds, for keys that a reclaim had evicted a short while ago
  * @ghosts: keys that a reclaim has evicted, without those that were set again
  * @next, @prev: stores of the domain that learn
+ *
+ * learning_lock guards it, too, where there is no GIL: a step for one store looks at all.
  */
 struct learning {
 	bool on;
@@ -95,7 +98,8 @@ struct learning {
 	unsigned long long seen;
 	double window;
 	double hits;
-	double computed, seconds;
+	SHARED(double) computed;
+	double seconds;
 	double lost;
 	double ghosts;
 	struct store *next, *prev;
@@ -165,13 +169,15 @@ struct timed_entry {
  * @rebuild_seconds: time to make an entry anew; NaN: the shrinker's seeks stay
  * @seconds_per_seek, @max_seeks: to convert it to seeks
  * @name: of the cache, for logs
+ * @guard: whose critical section guards all of it, where there is no GIL.  An object of its
+ *	own, since iterators need it, and must not keep the store
  */
 struct store {
 	PyObject_HEAD
 	struct entry **quick;
 	struct entry **buckets;
 	int shift;
-	unsigned long long hits;
+	SHARED(unsigned long long) hits;
 	char closed;
 	bool weak_instances;
 	bool keeps;
@@ -215,7 +221,13 @@ struct store {
 	double seconds_per_seek;
 	int max_seeks;
 	PyObject *name;
+#ifdef Py_GIL_DISABLED
+	PyObject *guard;
+#endif
 };
+
+#define BEGIN_STORE(store) BEGIN_SECTION((store)->guard)
+#define END_STORE() END_SECTION()
 
 /**
  * struct eviction - what an eviction may do, and has done
@@ -298,6 +310,13 @@ void store_try(struct store *store, struct entry *entry);
 void store_drop_ghosts(struct store *store);
 
 /* cache_seeks.c */
+#ifdef Py_GIL_DISABLED
+void begin_learning(void);
+void end_learning(void);
+#else
+#define begin_learning() ((void)0)
+#define end_learning() ((void)0)
+#endif
 void store_begin_learning(struct store *store, uint64_t now_ns);
 void store_end_learning(struct store *store);
 void store_note_cost(struct store *store, bool reclaimed, double seconds);
@@ -321,7 +340,7 @@ PyObject *store_put(struct store *store, PyObject *key, Py_hash_t hash,
 
 static inline void store_add(_Atomic(uint64_t) *number, uint64_t n)
 {
-	/* Only the holder of the GIL writes. */
+	/* Only the holder of the GIL, or of the store's section, writes. */
 	atomic_store_explicit(
 		number, atomic_load_explicit(number, memory_order_relaxed) + n,
 		memory_order_relaxed);
@@ -386,8 +405,12 @@ static inline void store_note_ghost(struct store *store, uint64_t mixed, bool re
 	}
 	*store_ghost_place(store, mixed) = ((uint32_t)mixed & ~GHOST_OF_RECLAIM) | GHOST |
 					   (reclaimed ? GHOST_OF_RECLAIM : 0);
-	if (reclaimed && store->learning.ghosts < (double)(store->nr_buckets / 2))
+	if (!reclaimed)
+		return;
+	begin_learning();
+	if (store->learning.ghosts < (double)(store->nr_buckets / 2))
 		store->learning.ghosts++;
+	end_learning();
 }
 
 /* Return: whether a reclaim, or a set under pressure, evicted the key a short while ago. */
@@ -411,10 +434,13 @@ static inline bool store_take_ghost(struct store *store, uint64_t mixed)
 	if (!ghost_is_of(ghost, mixed))
 		return false;
 	*place = 0;
-	if (ghost & GHOST_OF_RECLAIM)
+	if (ghost & GHOST_OF_RECLAIM) {
+		begin_learning();
 		store->learning.ghosts -= store->learning.ghosts < 1 ?
 						  store->learning.ghosts :
 						  1;
+		end_learning();
+	}
 	store->ghost_hits++;
 	return true;
 }

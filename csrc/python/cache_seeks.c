@@ -27,6 +27,9 @@
 #include "python/cache.h"
 
 #include <math.h>
+#ifdef Py_GIL_DISABLED
+#include <pthread.h>
+#endif
 
 #define NS_PER_SECOND 1000000000
 #define NS_BETWEEN_STEPS NS_PER_SECOND
@@ -46,18 +49,38 @@
 #define MAX_SCALE 1e12
 #define HALVINGS 20
 
+#ifdef Py_GIL_DISABLED
+/*
+ * Not a critical section: that of a store would be interrupted while it waits for one of
+ * all.  Nothing inside waits, so no thread is stopped there, at a fork neither.
+ */
+static pthread_mutex_t learning_lock = PTHREAD_MUTEX_INITIALIZER;
+
+void begin_learning(void)
+{
+	pthread_mutex_lock(&learning_lock);
+}
+
+void end_learning(void)
+{
+	pthread_mutex_unlock(&learning_lock);
+}
+#endif
+
 /* Enters a new store into the list of those that learn. */
 void store_begin_learning(struct store *store, uint64_t now_ns)
 {
 	struct python_growth *growth = store->growth;
 	struct learning *learning = &store->learning;
 
+	begin_learning();
 	learning->on = true;
 	learning->since_ns = now_ns;
 	learning->next = growth->stores;
 	if (learning->next)
 		learning->next->learning.prev = store;
 	growth->stores = store;
+	end_learning();
 }
 
 void store_end_learning(struct store *store)
@@ -66,11 +89,13 @@ void store_end_learning(struct store *store)
 
 	if (!learning->on)
 		return;
+	begin_learning();
 	*(learning->prev ? &learning->prev->learning.next : &store->growth->stores) =
 		learning->next;
 	if (learning->next)
 		learning->next->learning.prev = learning->prev;
 	learning->on = false;
+	end_learning();
 }
 
 /**
@@ -85,10 +110,12 @@ void store_note_cost(struct store *store, bool reclaimed, double seconds)
 	/* A clock that a test has set may go back, or years ahead. */
 	if (!learning->on || !(seconds >= 0 && seconds < MAX_SECONDS))
 		return;
+	begin_learning();
 	learning->seconds += seconds;
-	learning->computed++;
+	learning->computed = learning->computed + 1;
 	if (reclaimed)
 		learning->lost += seconds;
+	end_learning();
 }
 
 /* Seconds to compute a counted object: a page, or an entry. */
@@ -130,7 +157,7 @@ static void look_at(struct store *store, uint64_t now_ns)
 	learning->ghosts *= FADE_GHOSTS_SECONDS / (FADE_GHOSTS_SECONDS + seconds);
 	if (learning->computed > MIN_COMPUTED) {
 		learning->seconds *= fade;
-		learning->computed *= fade;
+		learning->computed = learning->computed * fade;
 	}
 	objects = weight > kept ? (double)store_objects(store, weight - kept) : 0;
 	if (entries > 0)
@@ -172,12 +199,7 @@ static double find_scale(const struct python_growth *growth, double objects, dou
 	return low;
 }
 
-/**
- * growth_learn - set the seeks of a domain's caches by what was measured
- *
- * Does nothing less than a second after the last time.  Runs no Python code.
- */
-void growth_learn(struct python_growth *growth, uint64_t now_ns)
+static void learn(struct python_growth *growth, uint64_t now_ns)
 {
 	double objects = 0, largest = 0, scale;
 	struct store *store;
@@ -200,4 +222,16 @@ void growth_learn(struct python_growth *growth, uint64_t now_ns)
 				&store->learning.seeks,
 				(int)(seeks_at(store, scale, largest) + 0.5),
 				memory_order_relaxed);
+}
+
+/**
+ * growth_learn - set the seeks of a domain's caches by what was measured
+ *
+ * Does nothing less than a second after the last time.  Runs no Python code.
+ */
+void growth_learn(struct python_growth *growth, uint64_t now_ns)
+{
+	begin_learning();
+	learn(growth, now_ns);
+	end_learning();
 }

@@ -124,10 +124,12 @@ unsigned long python_cache_scan(struct shrinker *shrinker,
 	Py_INCREF((PyObject *)store);
 	python_host_share_gil(&until_ns);
 	growth_learn(store->growth, python_host_now_ns());
+	BEGIN_STORE(store);
 	if (scan(store, sc, &objects) < 0) {
 		report(store);
 		objects = SHRINK_STOP;
 	}
+	END_STORE();
 	Py_DECREF((PyObject *)store);
 	PyGILState_Release(gil);
 	return objects;

@@ -50,7 +50,8 @@ static bool takes(const char *name, Py_ssize_t nr, Py_ssize_t least, Py_ssize_t 
 }
 
 /* A missing key returns @missing, or raises KeyError where that is NULL. */
-static PyObject *get_item(struct store *store, PyObject *key, PyObject *missing)
+static inline PyObject *get_in_section(struct store *store, PyObject *key,
+				       PyObject *missing)
 {
 	struct entry *entry;
 
@@ -64,7 +65,18 @@ static PyObject *get_item(struct store *store, PyObject *key, PyObject *missing)
 	return new_reference(missing);
 }
 
-static PyObject *pop_item(struct store *store, PyObject *key, PyObject *missing)
+static PyObject *get_item(struct store *store, PyObject *key, PyObject *missing)
+{
+	PyObject *value;
+
+	BEGIN_STORE(store);
+	value = get_in_section(store, key, missing);
+	END_STORE();
+	return value;
+}
+
+static inline PyObject *pop_in_section(struct store *store, PyObject *key,
+				       PyObject *missing)
 {
 	Py_hash_t hash = PyObject_Hash(key);
 	PyObject *own, *value;
@@ -83,26 +95,59 @@ static PyObject *pop_item(struct store *store, PyObject *key, PyObject *missing)
 	return value;
 }
 
+static PyObject *pop_item(struct store *store, PyObject *key, PyObject *missing)
+{
+	PyObject *value;
+
+	BEGIN_STORE(store);
+	value = pop_in_section(store, key, missing);
+	END_STORE();
+	return value;
+}
+
+static PyObject *put_item(struct store *store, PyObject *key, PyObject *value, bool replace)
+{
+	Py_hash_t hash = PyObject_Hash(key);
+	PyObject *there;
+
+	if (hash == -1)
+		return NULL;
+	BEGIN_STORE(store);
+	there = store_put(store, key, hash, value, replace, NULL);
+	END_STORE();
+	return there;
+}
+
 /* hit(key, default): a hit, or the default without a miss. */
 static PyObject *store_hit_method(PyObject *self, PyObject *const *args, Py_ssize_t nr)
 {
 	struct store *store = (struct store *)self;
+	PyObject *value = NULL;
 	struct entry *entry;
 
-	if (!takes("hit", nr, 2, 2) || look_up(store, args[0], &entry) < 0)
+	if (!takes("hit", nr, 2, 2))
 		return NULL;
-	return entry ? store_hit(store, entry) : new_reference(args[1]);
+	BEGIN_STORE(store);
+	if (look_up(store, args[0], &entry) == 0)
+		value = entry ? store_hit(store, entry) : new_reference(args[1]);
+	END_STORE();
+	return value;
 }
 
 /* peek(key, default): the value, without a mark. */
 static PyObject *store_peek(PyObject *self, PyObject *const *args, Py_ssize_t nr)
 {
+	struct store *store = (struct store *)self;
+	PyObject *value = NULL;
 	struct entry *entry;
 
-	if (!takes("peek", nr, 2, 2) ||
-	    look_up((struct store *)self, args[0], &entry) < 0)
+	if (!takes("peek", nr, 2, 2))
 		return NULL;
-	return new_reference(entry ? entry->value : args[1]);
+	BEGIN_STORE(store);
+	if (look_up(store, args[0], &entry) == 0)
+		value = new_reference(entry ? entry->value : args[1]);
+	END_STORE();
+	return value;
 }
 
 static PyObject *store_pop(PyObject *self, PyObject *const *args, Py_ssize_t nr)
@@ -114,14 +159,9 @@ static PyObject *store_pop(PyObject *self, PyObject *const *args, Py_ssize_t nr)
 
 static PyObject *store_setdefault(PyObject *self, PyObject *const *args, Py_ssize_t nr)
 {
-	Py_hash_t hash;
-
 	if (!takes("setdefault", nr, 2, 2))
 		return NULL;
-	hash = PyObject_Hash(args[0]);
-	if (hash == -1)
-		return NULL;
-	return store_put((struct store *)self, args[0], hash, args[1], false, NULL);
+	return put_item((struct store *)self, args[0], args[1], false);
 }
 
 static PyObject *call_make(void *function)
@@ -134,16 +174,24 @@ static PyObject *store_get_or_set(PyObject *self, PyObject *const *args, Py_ssiz
 {
 	struct store *store = (struct store *)self;
 	struct making how = { .make = call_make, .coalesce = true };
+	PyObject *value = NULL;
 	struct entry *entry;
 	Py_hash_t hash;
+	int error;
 
 	if (!takes("get_or_set", nr, 2, 2))
 		return NULL;
 	hash = PyObject_Hash(args[0]);
-	if (hash == -1 || store_look(store, args[0], hash, &entry) < 0)
+	if (hash == -1)
 		return NULL;
-	if (entry)
-		return store_hit(store, entry);
+	note_ended(&how);
+	BEGIN_STORE(store);
+	error = store_look(store, args[0], hash, &entry);
+	if (!error && entry)
+		value = store_hit(store, entry);
+	END_STORE();
+	if (error || value)
+		return value;
 	how.argument = args[1];
 	return store_compute(store, args[0], hash, &how);
 }
@@ -170,34 +218,38 @@ static PyObject *store_keep(PyObject *self, PyObject *const *args, Py_ssize_t nr
 	hash = PyObject_Hash(args[0]);
 	if (hash == -1)
 		return NULL;
+	BEGIN_STORE(store);
 	reclaimed = store_was_reclaimed(store, hash);
 	result = store_put(store, args[0], hash, args[1], true, &generation);
 	if (result) {
 		store_note_cost(store, reclaimed, seconds);
 		growth_learn(store->growth, python_host_now_ns());
 	}
+	END_STORE();
 	return result;
 }
 
 static PyObject *store_popitem(PyObject *self, PyObject *unused)
 {
 	struct store *store = (struct store *)self;
-	PyObject *item = PyTuple_New(2), *key, *value;
+	PyObject *item = PyTuple_New(2), *key = NULL, *value;
 
 	(void)unused;
 	if (!item)
 		return NULL;
-	if (store_expire_all(store) < 0) {
+	BEGIN_STORE(store);
+	if (store_expire_all(store) == 0) {
+		store_give_kept(store);
+		if (store->order.next == &store->order)
+			PyErr_SetString(PyExc_KeyError, "the cache is empty");
+		else
+			store_take_out(store, store->order.next, &key, &value);
+	}
+	END_STORE();
+	if (!key) {
 		Py_DECREF(item);
 		return NULL;
 	}
-	store_give_kept(store);
-	if (store->order.next == &store->order) {
-		Py_DECREF(item);
-		PyErr_SetString(PyExc_KeyError, "the cache is empty");
-		return NULL;
-	}
-	store_take_out(store, store->order.next, &key, &value);
 	PyTuple_SetItem(item, 0, key);
 	PyTuple_SetItem(item, 1, value);
 	return item;
@@ -205,8 +257,12 @@ static PyObject *store_popitem(PyObject *self, PyObject *unused)
 
 static PyObject *clear_method(PyObject *self, PyObject *unused)
 {
+	struct store *store = (struct store *)self;
+
 	(void)unused;
-	store_clear((struct store *)self);
+	BEGIN_STORE(store);
+	store_clear(store);
+	END_STORE();
 	Py_RETURN_NONE;
 }
 
@@ -215,13 +271,40 @@ static PyObject *store_count_error(PyObject *self, PyObject *kind)
 {
 	struct store *store = (struct store *)self;
 	Py_ssize_t i = PyLong_AsSsize_t(kind);
+	unsigned long long errors;
 
 	if (i < 0 || i >= NR_CACHE_ERRORS) {
 		if (!PyErr_Occurred())
 			PyErr_SetString(PyExc_IndexError, "no such error");
 		return NULL;
 	}
-	return PyLong_FromUnsignedLongLong(++store->errors[i]);
+	BEGIN_STORE(store);
+	errors = ++store->errors[i];
+	END_STORE();
+	return PyLong_FromUnsignedLongLong(errors);
+}
+
+/* add_hit(), add_miss(): what a look-up was that went on elsewhere. */
+static PyObject *store_add_hit(PyObject *self, PyObject *unused)
+{
+	struct store *store = (struct store *)self;
+
+	(void)unused;
+	BEGIN_STORE(store);
+	COUNT_UP(&store->hits);
+	END_STORE();
+	Py_RETURN_NONE;
+}
+
+static PyObject *store_add_miss(PyObject *self, PyObject *unused)
+{
+	struct store *store = (struct store *)self;
+
+	(void)unused;
+	BEGIN_STORE(store);
+	store->misses++;
+	END_STORE();
+	Py_RETURN_NONE;
 }
 
 /* --- iteration ------------------------------------------------------------------- */
@@ -230,6 +313,7 @@ static PyObject *store_count_error(PyObject *self, PyObject *kind)
  * struct items - an iterator over the entries that were there when it was made
  * @entries: pinned; those that are live yet are shown
  * @values: it shows values; otherwise pairs of key and value
+ * @guard: of the store, where there is no GIL
  */
 struct items {
 	PyObject_HEAD
@@ -237,6 +321,9 @@ struct items {
 	size_t nr;
 	size_t next;
 	bool values;
+#ifdef Py_GIL_DISABLED
+	PyObject *guard;
+#endif
 };
 
 static PyTypeObject *items_type;
@@ -263,13 +350,12 @@ static struct entry **pin_all(struct store *store, size_t *nr)
 	return entries;
 }
 
-static PyObject *store_keys(PyObject *self, PyObject *unused)
+static inline PyObject *keys_in_section(struct store *store)
 {
 	size_t nr, i;
-	struct entry **entries = pin_all((struct store *)self, &nr);
+	struct entry **entries = pin_all(store, &nr);
 	PyObject *keys = entries ? PyList_New(0) : NULL;
 
-	(void)unused;
 	for (i = 0; i < nr; i++) {
 		PyObject *key = new_reference(entries[i]->key);
 
@@ -282,16 +368,34 @@ static PyObject *store_keys(PyObject *self, PyObject *unused)
 	return keys;
 }
 
+static PyObject *store_keys(PyObject *self, PyObject *unused)
+{
+	struct store *store = (struct store *)self;
+	PyObject *keys;
+
+	(void)unused;
+	BEGIN_STORE(store);
+	keys = keys_in_section(store);
+	END_STORE();
+	return keys;
+}
+
 static PyObject *iterate(PyObject *self, bool values)
 {
 	/* First, since the cycle collector may run. */
 	PyObject *iterator = PyType_GenericAlloc(items_type, 0);
 	struct items *items = (struct items *)iterator;
+	struct store *store = (struct store *)self;
 
 	if (!iterator)
 		return NULL;
 	items->values = values;
-	items->entries = pin_all((struct store *)self, &items->nr);
+#ifdef Py_GIL_DISABLED
+	items->guard = new_reference(store->guard);
+#endif
+	BEGIN_STORE(store);
+	items->entries = pin_all(store, &items->nr);
+	END_STORE();
 	if (!items->entries)
 		Py_CLEAR(iterator);
 	return iterator;
@@ -309,10 +413,8 @@ static PyObject *store_values(PyObject *self, PyObject *unused)
 	return iterate(self, true);
 }
 
-static PyObject *items_next(PyObject *self)
+static inline PyObject *next_in_section(struct items *items)
 {
-	struct items *items = (struct items *)self;
-
 	while (items->next < items->nr) {
 		struct entry *entry = items->entries[items->next++];
 		PyObject *key = new_reference(entry->key), *pair;
@@ -338,14 +440,30 @@ static PyObject *items_next(PyObject *self)
 	return NULL;
 }
 
+static PyObject *items_next(PyObject *self)
+{
+	struct items *items = (struct items *)self;
+	PyObject *next;
+
+	BEGIN_STORE(items);
+	next = next_in_section(items);
+	END_STORE();
+	return next;
+}
+
 static void items_dealloc(PyObject *self)
 {
 	struct items *items = (struct items *)self;
 	PyTypeObject *type = Py_TYPE(self);
 
+	BEGIN_STORE(items);
 	while (items->next < items->nr)
 		entry_unpin(items->entries[items->next++]);
+	END_STORE();
 	PyMem_Free(items->entries);
+#ifdef Py_GIL_DISABLED
+	Py_DECREF(items->guard);
+#endif
 	PyObject_Free(self);
 	Py_DECREF(type);
 }
@@ -390,6 +508,15 @@ static PyObject *store_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 	if (!store)
 		return NULL;
 	store->order.next = store->order.prev = &store->order;
+#ifdef Py_GIL_DISABLED
+	store->guard = PyObject_CallNoArgs((PyObject *)&PyBaseObject_Type);
+	if (!store->guard) {
+		PyObject_GC_UnTrack(store);
+		PyObject_GC_Del(store);
+		Py_DECREF(type);
+		return NULL;
+	}
+#endif
 	store->maxsize = maxsize;
 	store->unit = unit;
 	store->growth_unit = growth_unit;
@@ -430,8 +557,10 @@ static int store_tp_clear(PyObject *self)
 {
 	struct store *store = (struct store *)self;
 
+	BEGIN_STORE(store);
 	store->closed = true;
 	store_clear(store);
+	END_STORE();
 	Py_CLEAR(store->weigher);
 	Py_CLEAR(store->on_evict);
 	return 0;
@@ -447,6 +576,9 @@ static void store_dealloc(PyObject *self)
 	store_end_learning(store);
 	Py_DECREF(store->growth);
 	Py_DECREF(store->name);
+#ifdef Py_GIL_DISABLED
+	Py_DECREF(store->guard);
+#endif
 	PyObject_GC_Del(self);
 	Py_DECREF(type);
 }
@@ -465,15 +597,25 @@ static PyObject *store_kept(PyObject *self, void *closure)
 
 static PyObject *keep_all_method(PyObject *self, PyObject *unused)
 {
+	struct store *store = (struct store *)self;
+
 	(void)unused;
-	store_keep_all((struct store *)self);
+	BEGIN_STORE(store);
+	store_keep_all(store);
+	END_STORE();
 	Py_RETURN_NONE;
 }
 
 static PyObject *give_kept_method(PyObject *self, PyObject *unused)
 {
+	struct store *store = (struct store *)self;
+	bool gave;
+
 	(void)unused;
-	return PyBool_FromLong(store_give_kept((struct store *)self));
+	BEGIN_STORE(store);
+	gave = store_give_kept(store);
+	END_STORE();
+	return PyBool_FromLong(gave);
 }
 
 static PyObject *store_nr_entries(PyObject *self, void *closure)
@@ -482,36 +624,49 @@ static PyObject *store_nr_entries(PyObject *self, void *closure)
 	return PyLong_FromUnsignedLongLong(store_get(&((struct store *)self)->nr_entries));
 }
 
-/* Return: as a float; None where nothing was measured. */
-static PyObject *measured(const struct store *store, double number)
+/* Return: what @figure says, as a float; None where nothing was measured. */
+static PyObject *measured(PyObject *self, double (*figure)(const struct store *store))
 {
-	if (!(store->learning.computed > 0))
+	const struct store *store = (const struct store *)self;
+	double number = 0;
+	bool known;
+
+	begin_learning();
+	known = store->learning.computed > 0;
+	if (known)
+		number = figure(store);
+	end_learning();
+	if (!known)
 		Py_RETURN_NONE;
 	return PyFloat_FromDouble(number);
 }
 
+static double entry_seconds(const struct store *store)
+{
+	return store->learning.seconds / store->learning.computed;
+}
+
+static double saved(const struct store *store)
+{
+	return store->learning.value;
+}
+
 static PyObject *store_computed_seconds(PyObject *self, void *closure)
 {
-	const struct store *store = (const struct store *)self;
-
 	(void)closure;
-	return measured(store, store->learning.seconds / store->learning.computed);
+	return measured(self, entry_seconds);
 }
 
 static PyObject *store_page_seconds(PyObject *self, void *closure)
 {
-	const struct store *store = (const struct store *)self;
-
 	(void)closure;
-	return measured(store, store_object_seconds(store));
+	return measured(self, store_object_seconds);
 }
 
 static PyObject *store_saved(PyObject *self, void *closure)
 {
-	const struct store *store = (const struct store *)self;
-
 	(void)closure;
-	return measured(store, store->learning.value);
+	return measured(self, saved);
 }
 
 static PyObject *store_errors(PyObject *self, void *closure)
@@ -539,6 +694,8 @@ static PyMethodDef store_methods[] = {
 	{ "items", store_items, METH_NOARGS, NULL },
 	{ "values", store_values, METH_NOARGS, NULL },
 	{ "count_error", store_count_error, METH_O, NULL },
+	{ "add_hit", store_add_hit, METH_NOARGS, NULL },
+	{ "add_miss", store_add_miss, METH_NOARGS, NULL },
 	{ NULL, NULL, 0, NULL },
 };
 
@@ -632,15 +789,7 @@ static int face_ass_subscript(PyObject *self, PyObject *key, PyObject *value)
 
 	if (!store)
 		return -1;
-	if (value) {
-		Py_hash_t hash = PyObject_Hash(key);
-
-		if (hash == -1)
-			return -1;
-		done = store_put(store, key, hash, value, true, NULL);
-	} else {
-		done = pop_item(store, key, NULL);
-	}
+	done = value ? put_item(store, key, value, true) : pop_item(store, key, NULL);
 	Py_XDECREF(done);
 	return done ? 0 : -1;
 }
@@ -649,19 +798,29 @@ static int face_contains(PyObject *self, PyObject *key)
 {
 	struct store *store = store_of(self);
 	struct entry *entry;
+	int found = -1;
 
-	if (!store || look_up(store, key, &entry) < 0)
+	if (!store)
 		return -1;
-	return entry != NULL;
+	BEGIN_STORE(store);
+	if (look_up(store, key, &entry) == 0)
+		found = entry != NULL;
+	END_STORE();
+	return found;
 }
 
 static Py_ssize_t face_length(PyObject *self)
 {
 	struct store *store = store_of(self);
+	Py_ssize_t length = -1;
 
-	if (!store || store_expire_all(store) < 0)
+	if (!store)
 		return -1;
-	return (Py_ssize_t)store_get(&store->nr_entries);
+	BEGIN_STORE(store);
+	if (store_expire_all(store) == 0)
+		length = (Py_ssize_t)store_get(&store->nr_entries);
+	END_STORE();
+	return length;
 }
 
 static PyObject *face_get_store(PyObject *self, void *closure)
@@ -673,16 +832,20 @@ static PyObject *face_get_store(PyObject *self, void *closure)
 static int face_set_store(PyObject *self, PyObject *value, void *closure)
 {
 	struct face *face = (struct face *)self;
+	bool done = false;
 
 	(void)closure;
+	BEGIN_SECTION(self);
 	/* Methods that run would lose it. */
-	if (face->store || !value || Py_TYPE(value) != store_type) {
+	if (!face->store && value && Py_TYPE(value) == store_type) {
+		face->store = (struct store *)new_reference(value);
+		done = true;
+	}
+	END_SECTION();
+	if (!done)
 		PyErr_SetString(PyExc_TypeError,
 				"a cache is given its entries once, by __init__()");
-		return -1;
-	}
-	face->store = (struct store *)new_reference(value);
-	return 0;
+	return done ? 0 : -1;
 }
 
 static int face_traverse(PyObject *self, visitproc visit, void *arg)
@@ -706,8 +869,10 @@ static void face_dealloc(PyObject *self)
 	PyObject_GC_UnTrack(self);
 	/* A scan that runs may keep the store, but not its entries. */
 	if (face->store) {
+		BEGIN_STORE(face->store);
 		face->store->closed = true;
 		store_clear(face->store);
+		END_STORE();
 	}
 	face_tp_clear(self);
 	PyObject_GC_Del(self);

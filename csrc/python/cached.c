@@ -221,15 +221,16 @@ static PyObject *make(void *argument)
 }
 
 static PyObject *compute(struct cached *self, PyObject *key, Py_hash_t hash,
-			 const struct arguments *arguments)
+			 const struct arguments *arguments, struct making *how)
 {
 	struct call call = { .self = self, .arguments = arguments };
-	struct making how = { .make = make,
-			      .argument = &call,
-			      .coalesce = self->coalesce,
-			      .replace = true };
-	PyObject *result = store_compute(self->store, key, hash, &how);
+	PyObject *result;
 
+	how->make = make;
+	how->argument = &call;
+	how->coalesce = self->coalesce;
+	how->replace = true;
+	result = store_compute(self->store, key, hash, how);
 	return call.computes ? result : tally_hit(self, arguments, result);
 }
 
@@ -239,15 +240,26 @@ static PyObject *look_or_compute(struct cached *self, const struct arguments *ca
 	PyObject *result = NULL;
 	struct entry *entry;
 	Py_hash_t hash;
+	struct making how;
+	bool misses = false;
 
 	if (!key)
 		return NULL;
 	hash = PyObject_Hash(key);
-	if (hash != -1 && store_look(self->store, key, hash, &entry) == 0)
-		result = !entry ? compute(self, key, hash, call) :
-			 self->tallies ?
-				  tally_hit(self, call, store_hit(self->store, entry)) :
-				  store_hit(self->store, entry);
+	if (hash != -1) {
+		note_ended(&how);
+		BEGIN_STORE(self->store);
+		if (store_look(self->store, key, hash, &entry) == 0) {
+			misses = !entry;
+			if (entry)
+				result = store_hit(self->store, entry);
+		}
+		END_STORE();
+	}
+	if (misses)
+		result = compute(self, key, hash, call, &how);
+	else if (self->tallies)
+		result = tally_hit(self, call, result);
 	Py_DECREF(key);
 	return result;
 }
@@ -281,14 +293,8 @@ static PyObject *vectorcall(PyObject *self, PyObject *const *values, size_t nr_a
 	return call_cached((struct cached *)self, &call);
 }
 
-/*
- * Makes the arguments of a call from a tuple and a dict; the dict may be NULL.  The
- * dict may be the user's, who may change it whenever Python code runs.  So the
- * arguments have references of their own to its values.
- *
- * Return: false with an exception set; otherwise the caller calls release().
- */
-static bool spread(PyObject *args, PyObject *kwargs, struct arguments *call)
+/* Does what spread() does. */
+static inline bool spread_both(PyObject *args, PyObject *kwargs, struct arguments *call)
 {
 	PyObject **values, *name, *value;
 	Py_ssize_t i, at = 0;
@@ -321,6 +327,24 @@ static bool spread(PyObject *args, PyObject *kwargs, struct arguments *call)
 		*values++ = value;
 	}
 	return true;
+}
+
+/*
+ * Makes the arguments of a call from a tuple and a dict; the dict may be NULL.  The
+ * dict may be the user's, who may change it whenever Python code runs.  So the
+ * arguments have references of their own to its values.
+ *
+ * Return: false with an exception set; otherwise the caller calls release().
+ */
+static bool spread(PyObject *args, PyObject *kwargs, struct arguments *call)
+{
+	bool done;
+
+	/* In that of the dict, where there is one: another thread may change it. */
+	BEGIN_SECTION(kwargs ? kwargs : args);
+	done = spread_both(args, kwargs, call);
+	END_SECTION();
+	return done;
 }
 
 static void release(struct arguments *call)
@@ -446,7 +470,9 @@ static PyObject *set_name(PyObject *self, PyObject *unused)
 	struct cached *cached = (struct cached *)self;
 
 	(void)unused;
+	BEGIN_STORE(cached->store);
 	cached->is_method = cached->store->weak_instances = true;
+	END_STORE();
 	Py_RETURN_NONE;
 }
 
@@ -466,6 +492,7 @@ static PyObject *discard(PyObject *object, PyObject *args, PyObject *kwargs)
 	if (!key)
 		return NULL;
 	hash = PyObject_Hash(key);
+	BEGIN_STORE(self->store);
 	if (hash != -1 && store_overtake(self->store, key, hash) == 0 &&
 	    store_look(self->store, key, hash, &entry) == 0 && entry) {
 		found = true;
@@ -473,6 +500,7 @@ static PyObject *discard(PyObject *object, PyObject *args, PyObject *kwargs)
 		Py_DECREF(own);
 		Py_DECREF(value);
 	}
+	END_STORE();
 	Py_DECREF(key);
 	return PyErr_Occurred() ? NULL : PyBool_FromLong(found);
 }
@@ -560,12 +588,12 @@ static PyObject *count_one(PyObject *unused, PyObject *const *args, Py_ssize_t n
 		PyErr_SetString(PyExc_TypeError, "count_one(dict, str)");
 		return NULL;
 	}
+	BEGIN_SECTION(args[0]);
 	number = PyDict_GetItemWithError(args[0], args[1]);
 	more = PyLong_FromLongLong(number ? PyLong_AsLongLong(number) + 1 : 1);
-	if (!more)
-		return NULL;
-	ret = PyDict_SetItem(args[0], args[1], more);
-	Py_DECREF(more);
+	ret = more ? PyDict_SetItem(args[0], args[1], more) : -1;
+	Py_XDECREF(more);
+	END_SECTION();
 	if (ret < 0)
 		return NULL;
 	Py_RETURN_NONE;

@@ -3,8 +3,9 @@
  * Results that threads compute now, of all caches.
  *
  * A thread that wants a result which another thread computes waits for that one.  The
- * table has the computations, a list those who wait.  The GIL guards both.  Rules 2 and
- * 3 of cache.c hold here too: a computation that code goes on with after Python code has
+ * table has the computations, a list those who wait.  The GIL guards both; without one the
+ * critical section of @table_guard does, with the store's wherever a store is looked at or
+ * a generation is set.  Rules 2 and 3 of cache.c hold here too: a computation that code goes on with after Python code has
  * run is held, and looked at again.
  *
  * Nothing waits for ever:
@@ -84,10 +85,18 @@ enum outcome { TAKE_RESULT, FAIL, LOOK_AGAIN, COMPUTE };
 static struct computation *computations[NR_BUCKETS];
 /* Memory for the next one, or NULL. */
 static struct computation *spare;
-static unsigned long nr_computations;
+static SHARED(unsigned long) nr_computations;
 /* So many have ended. */
-static unsigned long long nr_ended;
+static SHARED(unsigned long long) nr_ended;
 static struct waiter *waiters;
+#ifdef Py_GIL_DISABLED
+static PyObject *table_guard;
+#endif
+
+#define BEGIN_TABLE() BEGIN_SECTION(table_guard)
+#define END_TABLE() END_SECTION()
+#define BEGIN_TABLE_AND_STORE(store) BEGIN_SECTIONS(table_guard, (store)->guard)
+#define END_TABLE_AND_STORE() END_SECTIONS()
 
 static struct computation **bucket_of(Py_hash_t hash)
 {
@@ -247,16 +256,18 @@ static bool any(const struct computation *computation)
 int store_overtake(struct store *store, PyObject *key, Py_hash_t hash)
 {
 	struct computation *found = NULL;
+	int error;
 
 	if (!nr_computations)
 		return 0;
+	BEGIN_TABLE_AND_STORE(store);
 	do {
-		if (find(store, key, hash, any, &found) < 0)
-			return -1;
-		if (found)
+		error = find(store, key, hash, any, &found);
+		if (!error && found)
 			found->generation = OVERTAKEN;
-	} while (found);
-	return 0;
+	} while (!error && found);
+	END_TABLE_AND_STORE();
+	return error;
 }
 
 /* Whether @thread goes on only after @other does. */
@@ -375,7 +386,7 @@ static bool taken(struct store *store, PyObject *key, Py_hash_t hash, PyObject *
 			return false;
 		}
 		if (outcome == TAKE_RESULT)
-			store->hits++;
+			COUNT_UP(&store->hits);
 		if (outcome == TAKE_RESULT || outcome == FAIL)
 			return true;
 		if (store_look(store, key, hash, &entry) < 0)
@@ -388,6 +399,45 @@ static bool taken(struct store *store, PyObject *key, Py_hash_t hash, PyObject *
 			return false;
 	}
 	return false;
+}
+
+#ifdef Py_GIL_DISABLED
+void note_ended(struct making *how)
+{
+	how->ended = nr_ended;
+}
+#endif
+
+/*
+ * Takes the result from another thread, or begins to compute it.
+ *
+ * Return: the computation; NULL: @result is a new reference, or NULL with an exception set.
+ */
+static inline struct computation *take_or_begin(struct store *store, PyObject *key,
+						Py_hash_t hash, const struct making *how,
+						PyObject **result)
+{
+	struct computation *computation;
+
+	*result = NULL;
+#ifdef Py_GIL_DISABLED
+	if (how->coalesce && how->ended != nr_ended) {
+		struct entry *entry;
+
+		if (store_look(store, key, hash, &entry) < 0)
+			return NULL;
+		if (entry) {
+			*result = store_hit(store, entry);
+			return NULL;
+		}
+	}
+#endif
+	if (nr_computations && how->coalesce && taken(store, key, hash, result))
+		return NULL;
+	computation = begin(store, key, hash);
+	if (computation)
+		store->misses++;
+	return computation;
 }
 
 /**
@@ -406,16 +456,16 @@ PyObject *store_compute(struct store *store, PyObject *key, Py_hash_t hash,
 	uint64_t began_ns, now_ns;
 	bool reclaimed;
 
-	if (nr_computations && how->coalesce && taken(store, key, hash, &result))
-		return result;
-	computation = begin(store, key, hash);
+	BEGIN_TABLE_AND_STORE(store);
+	computation = take_or_begin(store, key, hash, how, &result);
+	END_TABLE_AND_STORE();
 	if (!computation)
-		return NULL;
-	store->misses++;
+		return result;
 	began_ns = python_host_now_ns();
 	result = value = how->make(how->argument);
 	if (value) {
 		now_ns = python_host_now_ns();
+		BEGIN_STORE(store);
 		reclaimed = store_was_reclaimed(store, hash);
 		result = store_put(store, key, hash, value, how->replace,
 				   &computation->generation);
@@ -424,9 +474,12 @@ PyObject *store_compute(struct store *store, PyObject *key, Py_hash_t hash,
 			store_note_cost(store, reclaimed, (double)(now_ns - began_ns) / 1e9);
 			growth_learn(store->growth, now_ns);
 		}
+		END_STORE();
 	}
+	BEGIN_TABLE();
 	end_with(computation, result);
 	let_go(computation);
+	END_TABLE();
 	return result;
 }
 
@@ -439,6 +492,7 @@ static PyObject *after_fork(PyObject *unused, PyObject *unused_too)
 
 	(void)unused;
 	(void)unused_too;
+	BEGIN_TABLE();
 	/* What they hold stays: they might have been anywhere in the code above. */
 	while ((waiter = *link)) {
 		if (waiter->thread == me)
@@ -455,6 +509,7 @@ static PyObject *after_fork(PyObject *unused, PyObject *unused_too)
 				end(at);
 		}
 	}
+	END_TABLE();
 	Py_RETURN_NONE;
 }
 
@@ -463,5 +518,10 @@ static PyMethodDef fork_function = { "after_fork", after_fork, METH_NOARGS,
 
 PyObject *computations_fork_function(void)
 {
+#ifdef Py_GIL_DISABLED
+	table_guard = PyObject_CallNoArgs((PyObject *)&PyBaseObject_Type);
+	if (!table_guard)
+		return NULL;
+#endif
 	return PyCFunction_New(&fork_function, NULL);
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "python/control.h"
 
+#include "python/critical.h"
+
 #include <shrinker/memcg.h>
 
 static PyObject *raise_over, *checked;
@@ -17,27 +19,36 @@ static struct shrink_control *valid(PyObject *self)
 
 static PyObject *get_nr_to_scan(PyObject *self, void *closure)
 {
-	const struct shrink_control *sc = valid(self);
+	const struct shrink_control *sc;
+	PyObject *number;
 
 	(void)closure;
-	return sc ? PyLong_FromUnsignedLong(sc->nr_to_scan) : NULL;
+	BEGIN_SECTION(self);
+	sc = valid(self);
+	number = sc ? PyLong_FromUnsignedLong(sc->nr_to_scan) : NULL;
+	END_SECTION();
+	return number;
 }
 
 static PyObject *get_nr_scanned(PyObject *self, void *closure)
 {
-	const struct shrink_control *sc = valid(self);
+	const struct shrink_control *sc;
+	PyObject *number;
 
 	(void)closure;
-	return sc ? PyLong_FromUnsignedLong(sc->nr_scanned) : NULL;
+	BEGIN_SECTION(self);
+	sc = valid(self);
+	number = sc ? PyLong_FromUnsignedLong(sc->nr_scanned) : NULL;
+	END_SECTION();
+	return number;
 }
 
-static int set_nr_scanned(PyObject *self, PyObject *value, void *closure)
+static inline int set_in_section(PyObject *self, PyObject *value)
 {
 	struct shrink_control *sc = valid(self);
 	PyObject *number;
 	unsigned long nr_scanned;
 
-	(void)closure;
 	if (!sc)
 		return -1;
 	if (value && PyLong_CheckExact(value)) {
@@ -60,32 +71,57 @@ static int set_nr_scanned(PyObject *self, PyObject *value, void *closure)
 	return sc ? 0 : -1;
 }
 
-static PyObject *get_nid(PyObject *self, void *closure)
+static int set_nr_scanned(PyObject *self, PyObject *value, void *closure)
 {
-	const struct shrink_control *sc = valid(self);
+	int error;
 
 	(void)closure;
-	return sc ? PyLong_FromLong(sc->nid) : NULL;
+	BEGIN_SECTION(self);
+	error = set_in_section(self, value);
+	END_SECTION();
+	return error;
+}
+
+static PyObject *get_nid(PyObject *self, void *closure)
+{
+	const struct shrink_control *sc;
+	PyObject *number;
+
+	(void)closure;
+	BEGIN_SECTION(self);
+	sc = valid(self);
+	number = sc ? PyLong_FromLong(sc->nid) : NULL;
+	END_SECTION();
+	return number;
 }
 
 static PyObject *get_gfp_mask(PyObject *self, void *closure)
 {
-	const struct shrink_control *sc = valid(self);
+	const struct shrink_control *sc;
+	PyObject *number;
 
 	(void)closure;
-	return sc ? PyLong_FromUnsignedLong(sc->gfp_mask) : NULL;
+	BEGIN_SECTION(self);
+	sc = valid(self);
+	number = sc ? PyLong_FromUnsignedLong(sc->gfp_mask) : NULL;
+	END_SECTION();
+	return number;
 }
 
 /* Ids count up from 1; 0 means no group. */
 static PyObject *get_memcg_id(PyObject *self, void *closure)
 {
-	const struct shrink_control *sc = valid(self);
+	const struct shrink_control *sc;
+	PyObject *number = NULL;
 
 	(void)closure;
-	if (!sc)
-		return NULL;
-	return PyLong_FromUnsignedLong(
-		sc->memcg ? mem_cgroup_get_id(sc->memcg) : 0);
+	BEGIN_SECTION(self);
+	sc = valid(self);
+	if (sc)
+		number = PyLong_FromUnsignedLong(
+			sc->memcg ? mem_cgroup_get_id(sc->memcg) : 0);
+	END_SECTION();
+	return number;
 }
 
 static PyGetSetDef fields[] = {

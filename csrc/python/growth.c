@@ -19,6 +19,18 @@ static PyMemberDef members[] = {
 /* A page, which is the least that a look allows. */
 #define LEAST_ALLOWANCE_BYTES 4096
 
+/* Takes bytes off @grown, beside threads that add some.  Return: @bytes. */
+static long long take_grown(struct python_growth *growth, long long bytes)
+{
+#ifdef Py_GIL_DISABLED
+	atomic_fetch_sub(&growth->grown, bytes);
+#else
+	growth->grown = (long long)((unsigned long long)growth->grown -
+				    (unsigned long long)bytes);
+#endif
+	return bytes;
+}
+
 /**
  * python_growth_exceeded - the allowance is used up: have the memory looked at
  *
@@ -32,10 +44,11 @@ int python_growth_exceeded(struct python_growth *growth)
 {
 	PyObject *done;
 
-	growth->before += (unsigned long long)growth->grown;
-	growth->grown = 0;
+	BEGIN_SECTION(growth);
+	growth->before += (unsigned long long)take_grown(growth, growth->grown);
 	if (growth->allowance >= 2 * LEAST_ALLOWANCE_BYTES)
-		growth->allowance /= 2;
+		growth->allowance = growth->allowance / 2;
+	END_SECTION();
 	done = PyObject_CallMethod((PyObject *)growth, "call_watcher", NULL);
 	Py_XDECREF(done);
 	return done ? 0 : -1;
@@ -54,10 +67,25 @@ static unsigned long long all_added(const struct python_growth *growth)
 	return growth->before + (unsigned long long)growth->grown;
 }
 
+static PyObject *add(PyObject *self, PyObject *bytes)
+{
+	long long more = PyLong_AsLongLong(bytes);
+
+	if (more == -1 && PyErr_Occurred())
+		return NULL;
+	growth_add((struct python_growth *)self, more);
+	Py_RETURN_NONE;
+}
+
 static PyObject *added(PyObject *self, PyObject *unused)
 {
+	unsigned long long all;
+
 	(void)unused;
-	return PyLong_FromUnsignedLongLong(all_added((struct python_growth *)self));
+	BEGIN_SECTION(self);
+	all = all_added((struct python_growth *)self);
+	END_SECTION();
+	return PyLong_FromUnsignedLongLong(all);
 }
 
 /* What was added since memory was read has used some of the allowance, also where other
@@ -74,13 +102,15 @@ static PyObject *allow(PyObject *self, PyObject *args, PyObject *keywords)
 	if (!PyArg_ParseTupleAndKeywords(args, keywords, "Kd$p", names, &added,
 					 &allowance, &newest))
 		return NULL;
+	BEGIN_SECTION(growth);
 	since = (long long)(all_added(growth) - added);
 	if (newest || allowance - (double)since <
 			      growth->allowance - (double)growth->grown) {
-		growth->grown = since;
+		take_grown(growth, (long long)(added - growth->before));
 		growth->before = added;
 		growth->allowance = allowance;
 	}
+	END_SECTION();
 	Py_RETURN_NONE;
 }
 
@@ -98,6 +128,7 @@ static PyObject *learn(PyObject *self, PyObject *args)
 static PyMethodDef methods[] = {
 	{ "exceeded", exceeded, METH_NOARGS,
 	  "Halve the allowance, which is used up, and call the watcher." },
+	{ "add", add, METH_O, "Add bytes to ``grown``." },
 	{ "added", added, METH_NOARGS,
 	  "Return all bytes that were ever added, modulo 2**64." },
 	{ "learn", learn, METH_VARARGS,
@@ -122,8 +153,10 @@ static int set_pressure(PyObject *self, PyObject *value, void *closure)
 		PyErr_SetString(PyExc_TypeError, "under_pressure must be a bool");
 		return -1;
 	}
+	BEGIN_SECTION(growth);
 	growth->pressures += value == Py_True && !growth->under_pressure;
 	growth->under_pressure = value == Py_True;
+	END_SECTION();
 	return 0;
 }
 

@@ -10,8 +10,11 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "python/critical.h"
 
 struct store;
 
@@ -26,20 +29,34 @@ struct store;
  * @stores: of caches that learn their seeks (cache_seeks.c)
  * @learned_ns: when they last did, by CLOCK_MONOTONIC
  *
- * The GIL guards it.
+ * The GIL guards it; without one its critical section does, but for what inserts read
+ * and add, and the last two, which learning_lock guards.
  */
 struct python_growth {
 	PyObject_HEAD
-	long long grown;
+	SHARED(long long) grown;
 	unsigned long long before;
-	double allowance;
-	bool under_pressure;
-	unsigned long long pressures;
+	SHARED(double) allowance;
+	SHARED(bool) under_pressure;
+	SHARED(unsigned long long) pressures;
 	struct store *stores;
 	uint64_t learned_ns;
 };
 
 int python_growth_exceeded(struct python_growth *growth);
+
+static inline void growth_add(struct python_growth *growth, long long bytes)
+{
+#ifdef Py_GIL_DISABLED
+	long long sum;
+
+	if (__builtin_add_overflow(atomic_fetch_add(&growth->grown, bytes), bytes, &sum))
+		growth->grown = LLONG_MAX;
+#else
+	if (__builtin_add_overflow(growth->grown, bytes, &growth->grown))
+		growth->grown = LLONG_MAX;
+#endif
+}
 #endif
 
 /**

@@ -9,6 +9,7 @@
 #include <Python.h>
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -16,6 +17,7 @@
 #include <shrinker/memcg.h>
 
 #include "python/control.h"
+#include "python/critical.h"
 #include "python/host.h"
 
 /* Defined by cffi, implemented in shrinker/_trampolines.py and one_pass.py. */
@@ -43,7 +45,8 @@ extern unsigned long shrinker_py_pass_scan(unsigned long number,
  *
  * A walk has one frame while it is inside the interpreter, and runs one callback at
  * a time.  A walk inside a callback has a frame of its own.  Frames are never
- * released; there are as many as there were walks at a time.  The GIL guards them.
+ * released; there are as many as there were walks at a time.  The GIL guards them;
+ * without one, the section of @controls does until one is taken.
  */
 struct frame {
 	struct frame *outer;
@@ -70,8 +73,8 @@ static PyObject *controls, *control_type;
  * PySys_GetObject(), and where memory is out it writes to sys.unraisablehook. */
 static PyObject *getswitchinterval;
 /* All frames, by index. */
-static struct frame **frames;
-static Py_ssize_t nr_frames;
+static SHARED(struct frame **) frames;
+static SHARED(Py_ssize_t) nr_frames;
 static struct frame *free_frames;
 /* The frame of the thread's innermost walk; NULL: no walk, or no memory for a
  * frame. */
@@ -112,6 +115,14 @@ static bool is_unused(const struct python_control *control)
 	       Py_TYPE(object) == (PyTypeObject *)control_type;
 }
 
+/* A thread that was given the control may be reading @sc just now. */
+static inline void set_control(struct frame *frame, struct shrink_control *sc)
+{
+	BEGIN_SECTION(frame->control);
+	frame->control->sc = sc;
+	END_SECTION();
+}
+
 /*
  * Makes the control ready for the next callback; replaces it if the last callback
  * has kept it, because a kept control must stay invalid.
@@ -123,14 +134,14 @@ static bool hand_control_out(struct frame *frame)
 	if (!frame->control || !is_unused(frame->control))
 		renew_control(frame);
 	if (frame->control)
-		frame->control->sc = frame->sc;
+		set_control(frame, frame->sc);
 	return frame->control;
 }
 
 static void take_control_back(struct frame *frame)
 {
 	if (frame->control)
-		frame->control->sc = NULL;
+		set_control(frame, NULL);
 }
 
 static unsigned long number_of(const struct shrinker *shrinker)
@@ -269,7 +280,7 @@ static PyObject *called(PyObject *self, PyObject *const *args, Py_ssize_t nr)
 		frame->interrupted = true;
 		Py_RETURN_FALSE;
 	}
-	frame->control->sc = frame->sc;
+	set_control(frame, frame->sc);
 	Py_RETURN_TRUE;
 }
 
@@ -328,21 +339,40 @@ static uint64_t switch_interval_ns(void)
 	return (uint64_t)(interval * 1e9);
 }
 
+/* Makes room for one more.  Return: false where memory ran out. */
+static bool enlarge_frames(void)
+{
+	struct frame **more;
+#ifdef Py_GIL_DISABLED
+	/* Other threads may read the old array, so it stays: all together take no more
+	 * than the last one. */
+	size_t nr = (size_t)nr_frames;
+
+	if (nr & (nr - 1))
+		return true;
+	more = malloc((nr ? 2 * nr : 1) * sizeof(*more));
+	if (more && nr)
+		memcpy(more, frames, nr * sizeof(*more));
+#else
+	more = realloc(frames, ((size_t)nr_frames + 1) * sizeof(*frames));
+#endif
+	if (more)
+		frames = more;
+	return more;
+}
+
 /* Return: NULL where memory ran out, without an exception set. */
-static struct frame *take_frame(void)
+static inline struct frame *take_in_section(void)
 {
 	struct frame *frame = free_frames;
-	struct frame **more;
 	PyObject *control;
 
 	if (frame) {
 		free_frames = frame->outer;
 		return frame;
 	}
-	more = realloc(frames, ((size_t)nr_frames + 1) * sizeof(*frames));
-	if (!more)
+	if (!enlarge_frames())
 		return NULL;
-	frames = more;
 	frame = calloc(1, sizeof(*frame));
 	control = new_control();
 	if (!frame || !control || PyList_Append(controls, control)) {
@@ -355,7 +385,18 @@ static struct frame *take_frame(void)
 	Py_DECREF(control);
 	frame->control = (struct python_control *)control;
 	frame->index = nr_frames;
-	frames[nr_frames++] = frame;
+	frames[nr_frames] = frame;
+	nr_frames++;
+	return frame;
+}
+
+static struct frame *take_frame(void)
+{
+	struct frame *frame;
+
+	BEGIN_SECTION(controls);
+	frame = take_in_section();
+	END_SECTION();
 	return frame;
 }
 
@@ -413,8 +454,10 @@ static void leave_python(uintptr_t *state)
 		link = &(*link)->outer;
 	if (*link)
 		*link = frame->outer;
+	BEGIN_SECTION(controls);
 	frame->outer = free_frames;
 	free_frames = frame;
+	END_SECTION();
 	PyGILState_Release(frame->gil);
 }
 

@@ -10,10 +10,41 @@
  * - A step begins with what may lack memory, and undoes it where the rest does.
  *
  * Only visit() runs Python code, isolate(), with the tables whole.
+ *
+ * Without a GIL a lock stands for it, of all lists.  Not a critical section: a step uses
+ * several tables, and would be interrupted where it waits for that of another one.
  */
 #include "python/lru_lists.h"
 
 #include <stdbool.h>
+#ifdef Py_GIL_DISABLED
+#include <pthread.h>
+#endif
+
+#include "python/critical.h"
+
+#ifdef Py_GIL_DISABLED
+static PyMutex steps_lock;
+
+static void begin_step(void)
+{
+	PyMutex_Lock(&steps_lock);
+}
+
+static void end_step(void)
+{
+	PyMutex_Unlock(&steps_lock);
+}
+
+/* In a forked child the thread that had it may be gone. */
+static void renew_lock(void)
+{
+	steps_lock = (PyMutex){ 0 };
+}
+#else
+#define begin_step() ((void)0)
+#define end_step() ((void)0)
+#endif
 
 static PyObject *anywhere;
 /* Of LruStatus. */
@@ -79,10 +110,13 @@ static int discard(PyObject *table, PyObject *key)
 /* The object is no longer on an lru by this entry.  Return: 0, or -1. */
 static int forget(const struct parts *parts)
 {
-	PyObject *found = PyDict_GetItemWithError(anywhere, parts->place);
+	PyObject *found;
 
+	if (dict_get(anywhere, parts->place, &found) < 0)
+		return -1;
+	Py_XDECREF(found);
 	if (found != parts->ref)
-		return PyErr_Occurred() ? -1 : 0;
+		return 0;
 	return discard(anywhere, parts->place) < 0 ? -1 : 0;
 }
 
@@ -90,13 +124,17 @@ static int forget(const struct parts *parts)
 static PyObject *forget_step(PyObject *self, PyObject *const *args, Py_ssize_t nr)
 {
 	struct parts parts;
-	int error;
+	int error = -1;
 
 	(void)self;
-	if (!has_arguments("forget", nr, 1) || !look_at(args[0], &parts))
+	if (!has_arguments("forget", nr, 1))
 		return NULL;
-	error = forget(&parts);
-	release(&parts);
+	begin_step();
+	if (look_at(args[0], &parts)) {
+		error = forget(&parts);
+		release(&parts);
+	}
+	end_step();
 	if (error < 0)
 		return NULL;
 	Py_RETURN_NONE;
@@ -105,17 +143,18 @@ static PyObject *forget_step(PyObject *self, PyObject *const *args, Py_ssize_t n
 /* Return: the entry by which the object is on an lru; a new reference, or NULL. */
 static PyObject *put(PyObject *entry, PyObject *live, const struct parts *parts)
 {
-	PyObject *found = PyDict_GetItemWithError(anywhere, parts->place);
+	PyObject *found;
 
+	if (dict_get(anywhere, parts->place, &found) < 0)
+		return NULL;
 	if (found) {
 		PyObject *other = PyObject_CallNoArgs(found);
 
+		Py_DECREF(found);
 		/* None: of an lru that is being collected right now. */
 		if (other != Py_None)
 			return other;
 		Py_DECREF(other);
-	} else if (PyErr_Occurred()) {
-		return NULL;
 	}
 	if (PyDict_SetItem(anywhere, parts->place, parts->ref) < 0)
 		return NULL;
@@ -137,13 +176,17 @@ static PyObject *put(PyObject *entry, PyObject *live, const struct parts *parts)
 static PyObject *put_step(PyObject *self, PyObject *const *args, Py_ssize_t nr)
 {
 	struct parts parts;
-	PyObject *there;
+	PyObject *there = NULL;
 
 	(void)self;
-	if (!has_arguments("put", nr, 2) || !look_at(args[0], &parts))
+	if (!has_arguments("put", nr, 2))
 		return NULL;
-	there = put(args[0], args[1], &parts);
-	release(&parts);
+	begin_step();
+	if (look_at(args[0], &parts)) {
+		there = put(args[0], args[1], &parts);
+		release(&parts);
+	}
+	end_step();
 	return there;
 }
 
@@ -170,7 +213,9 @@ static PyObject *take_off_step(PyObject *self, PyObject *const *args, Py_ssize_t
 	(void)self;
 	if (!has_arguments("take_off", nr, 2))
 		return NULL;
+	begin_step();
 	done = take_off(args[0], args[1]);
+	end_step();
 	return done < 0 ? NULL : PyBool_FromLong(done);
 }
 
@@ -194,14 +239,18 @@ static int to_tail(PyObject *entry)
 	return 0;
 }
 
+/* Outside the step: it may run Python code, if it raises. */
+static bool is_status(PyObject *status)
+{
+	if (Py_TYPE(status) == Py_TYPE(rotate))
+		return true;
+	PyErr_Format(PyExc_TypeError, "isolate must return LruStatus, not %R", status);
+	return false;
+}
+
 /* Does what isolate() answered.  Return: 1: the entry was taken off; 0; -1. */
 static int obey(PyObject *status, PyObject *entry, PyObject *live)
 {
-	if (Py_TYPE(status) != Py_TYPE(rotate)) {
-		PyErr_Format(PyExc_TypeError, "isolate must return LruStatus, not %R",
-			     status);
-		return -1;
-	}
 	if (status == rotate)
 		return to_tail(entry);
 	if (status == removed || status == removed_retry)
@@ -225,6 +274,19 @@ static int is_due(PyObject *key, PyObject *list, PyObject *claims)
 	return found;
 }
 
+/* Claims an entry that is due.  Return: 1; 0: it is not; -1 with an exception set. */
+static int claim(PyObject *key, PyObject *list, PyObject *claims)
+{
+	int due;
+
+	begin_step();
+	due = is_due(key, list, claims);
+	if (due == 1 && PySet_Add(claims, key) < 0)
+		due = -1;
+	end_step();
+	return due;
+}
+
 /*
  * visit(entry, list, live, claims, isolate): hand an object of a list to isolate(),
  * unless another walk has it, or it was taken off or moved since the caller looked.
@@ -235,6 +297,7 @@ static PyObject *visit_step(PyObject *self, PyObject *const *args, Py_ssize_t nr
 {
 	PyObject *entry, *claims, *status = NULL, *type, *value, *traceback;
 	PyObject *key, *obj;
+	bool answered;
 	int taken = -1;
 
 	(void)self;
@@ -245,20 +308,21 @@ static PyObject *visit_step(PyObject *self, PyObject *const *args, Py_ssize_t nr
 	obj = PyObject_GetAttr(entry, name_obj);
 	if (!key || !obj)
 		goto out;
-	taken = is_due(key, args[1], claims);
+	taken = claim(key, args[1], claims);
 	if (taken < 1) {
 		status = Py_NewRef(Py_None);
 		goto out;
 	}
 	taken = -1;
-	if (PySet_Add(claims, key) < 0)
-		goto out;
 	status = PyObject_CallFunctionObjArgs(args[4], obj, NULL);
-	if (status)
+	answered = status && is_status(status);
+	begin_step();
+	if (answered)
 		taken = obey(status, entry, args[2]);
 	PyErr_Fetch(&type, &value, &traceback);
 	PySet_Discard(claims, key);
 	PyErr_Restore(type, value, traceback);
+	end_step();
 out:
 	Py_XDECREF(key);
 	Py_XDECREF(obj);
@@ -310,6 +374,7 @@ static PyObject *move_step(PyObject *self, PyObject *const *args, Py_ssize_t nr)
 	(void)self;
 	if (!has_arguments("move", nr, 3))
 		return NULL;
+	begin_step();
 	key = PyObject_GetAttr(args[0], name_key);
 	from = PyObject_GetAttr(args[1], name_entries);
 	order = PyObject_GetAttr(args[2], name_entries);
@@ -322,9 +387,25 @@ static PyObject *move_step(PyObject *self, PyObject *const *args, Py_ssize_t nr)
 	Py_XDECREF(from);
 	Py_XDECREF(order);
 	Py_XDECREF(to_end);
+	end_step();
 	if (error < 0)
 		return NULL;
 	Py_RETURN_NONE;
+}
+
+/* read(function, iterable): what a function of C returns for an iterator over an order,
+ * between two steps. */
+static PyObject *read_step(PyObject *self, PyObject *const *args, Py_ssize_t nr)
+{
+	PyObject *result;
+
+	(void)self;
+	if (!has_arguments("read", nr, 2))
+		return NULL;
+	begin_step();
+	result = PyObject_CallFunctionObjArgs(args[0], args[1], NULL);
+	end_step();
+	return result;
 }
 
 static PyMethodDef steps[] = {
@@ -333,6 +414,7 @@ static PyMethodDef steps[] = {
 	{ "take_off", (PyCFunction)(void (*)(void))take_off_step, METH_FASTCALL, NULL },
 	{ "visit", (PyCFunction)(void (*)(void))visit_step, METH_FASTCALL, NULL },
 	{ "move", (PyCFunction)(void (*)(void))move_step, METH_FASTCALL, NULL },
+	{ "read", (PyCFunction)(void (*)(void))read_step, METH_FASTCALL, NULL },
 };
 
 void *python_lru_steps(void *table, void *values)
@@ -343,9 +425,14 @@ void *python_lru_steps(void *table, void *values)
 		return NULL;
 	Py_INCREF(values);
 	anywhere = Py_NewRef(table);
-	return Py_BuildValue("NNNNN", PyCFunction_New(&steps[0], NULL),
+#ifdef Py_GIL_DISABLED
+	if (pthread_atfork(NULL, NULL, renew_lock))
+		return PyErr_NoMemory();
+#endif
+	return Py_BuildValue("NNNNNN", PyCFunction_New(&steps[0], NULL),
 			     PyCFunction_New(&steps[1], NULL),
 			     PyCFunction_New(&steps[2], NULL),
 			     PyCFunction_New(&steps[3], NULL),
-			     PyCFunction_New(&steps[4], NULL));
+			     PyCFunction_New(&steps[4], NULL),
+			     PyCFunction_New(&steps[5], NULL));
 }

@@ -18,7 +18,8 @@
  * @values: tuple of LruStatus.REMOVED, REMOVED_RETRY and ROTATE, and of the attributes
  *	"key", "ref", "obj", "list" and "entries"; kept
  *
- * Return: a new tuple of the functions put(), forget(), take_off(), visit() and move();
+ * Return: a new tuple of the functions put(), forget(), take_off(), visit(), move()
+ * and read();
  * NULL with an exception set.
  */
 void *python_lru_steps(void *anywhere, void *values);

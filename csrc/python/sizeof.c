@@ -18,6 +18,8 @@
  */
 #include "python/sizeof.h"
 
+#include "python/critical.h"
+
 #include <stdbool.h>
 #include <string.h>
 
@@ -44,7 +46,13 @@
 /* What malloc() adds to larger ones, with rounding. */
 #define MALLOC_BYTES 16
 /* Before each object that the cycle collector knows. */
+#ifdef Py_GIL_DISABLED
+#define GC_HEAD_BYTES 0 /* It is in the object. */
+#else
 #define GC_HEAD_BYTES 16
+#endif
+/* By which an object's head is larger without a GIL. */
+#define MORE_HEAD_BYTES ((double)(sizeof(PyObject) - 16))
 /* Where __sizeof__() fails. */
 #define UNKNOWN_BYTES 64
 /*
@@ -108,11 +116,14 @@ static PyObject *find_libraries;
 static PyObject *opaque_types;
 static PyObject *sizeof_name;
 /* Pairs of a type and a function; found when there were so many modules. */
-static PyObject *libraries;
-static Py_ssize_t nr_modules;
-static uint32_t next_seed = 1;
+static SHARED(PyObject *) libraries;
+static SHARED(Py_ssize_t) nr_modules;
+static SHARED(uint32_t) next_seed = 1;
 /* Of the last call, for the next one; or NULL. */
-static struct look *spare;
+static SHARED(struct look *) spare;
+#ifdef Py_GIL_DISABLED
+static PyObject *get_referents;
+#endif
 
 static unsigned int smaller(unsigned int a, unsigned int b)
 {
@@ -183,19 +194,19 @@ static int buffer_bytes(PyObject *object, double *bytes)
 static int own_bytes(PyObject *object, double *bytes)
 {
 	if (PyFloat_CheckExact(object) || PyBool_Check(object) || object == Py_None) {
-		*bytes = 32;
+		*bytes = 32 + MORE_HEAD_BYTES;
 		return 0;
 	}
 	if (PyLong_CheckExact(object)) {
 		int is_large;
 
 		PyLong_AsLongLongAndOverflow(object, &is_large);
-		*bytes = 32;
+		*bytes = 32 + MORE_HEAD_BYTES;
 		if (!is_large)
 			return 0;
 	}
 	if (PyBytes_CheckExact(object)) {
-		*bytes = allocated((double)(33 + PyBytes_Size(object)));
+		*bytes = allocated((double)(33 + PyBytes_Size(object)) + MORE_HEAD_BYTES);
 		return 0;
 	}
 	if (read_bytes(PyObject_CallMethodObjArgs(object, sizeof_name, NULL), UNKNOWN_BYTES,
@@ -262,10 +273,11 @@ static bool is_plain_container(PyObject *object)
  */
 static PyObject *library_function(PyObject *object)
 {
+	PyObject *all = libraries;
 	Py_ssize_t i;
 
-	for (i = 0; i < PyTuple_Size(libraries); i++) {
-		PyObject *pair = PyTuple_GetItem(libraries, i);
+	for (i = 0; i < PyTuple_Size(all); i++) {
+		PyObject *pair = PyTuple_GetItem(all, i);
 
 		if (PyType_IsSubtype(Py_TYPE(object),
 				     (PyTypeObject *)PyTuple_GetItem(pair, 0)))
@@ -326,7 +338,7 @@ static void take_item(PyObject *key, PyObject *value, struct members *members)
 
 /* Takes members of a container.  Runs no Python code, so they stay without references
  * until it ends. */
-static void take_members(PyObject *container, struct members *members)
+static inline void take_in_section(PyObject *container, struct members *members)
 {
 	PyObject *key, *value;
 	Py_ssize_t position = 0;
@@ -362,6 +374,40 @@ static void take_members(PyObject *container, struct members *members)
 		members->some[i].owners = references(members->some[i].object);
 	for (i = 0; i < members->nr; i++)
 		Py_INCREF(members->some[i].object);
+}
+
+#ifdef Py_GIL_DISABLED
+/* The collector's function has all threads wait: what its types traverse has no lock. */
+static void take_referents(PyObject *object, struct members *members)
+{
+	PyObject *all = PyObject_CallFunctionObjArgs(get_referents, object, NULL);
+	Py_ssize_t i;
+
+	if (!all) {
+		PyErr_Clear();
+		return;
+	}
+	for (i = 0; i < PyList_Size(all); i++)
+		take(PyList_GetItem(all, i), members);
+	for (i = 0; i < members->nr; i++) /* Without that of the list. */
+		members->some[i].owners = references(members->some[i].object) - 1;
+	for (i = 0; i < members->nr; i++)
+		Py_INCREF(members->some[i].object);
+	Py_DECREF(all);
+}
+#endif
+
+static void take_members(PyObject *container, struct members *members)
+{
+#ifdef Py_GIL_DISABLED
+	if (!is_plain_container(container) && !PyDict_Check(container)) {
+		take_referents(container, members);
+		return;
+	}
+#endif
+	BEGIN_SECTION(container);
+	take_in_section(container, members);
+	END_SECTION();
 }
 
 /*
@@ -545,11 +591,48 @@ static int update_libraries(void)
 	found = PyObject_CallNoArgs(find_libraries);
 	if (!found)
 		return -1;
-	before = libraries;
-	libraries = found;
 	nr_modules = now;
+	before = libraries;
+#ifdef Py_GIL_DISABLED
+	/* Other threads may be going through it.  It stays: few libraries are known, so
+	 * there are few of it. */
+	if (before && PyObject_RichCompareBool(before, found, Py_EQ)) {
+		Py_DECREF(found);
+		return PyErr_Occurred() ? -1 : 0;
+	}
+	libraries = found;
+#else
+	libraries = found;
 	Py_XDECREF(before);
+#endif
 	return 0;
+}
+
+/* Return: memory for a call; NULL: there is none. */
+static struct look *take_look(void)
+{
+	struct look *look;
+
+#ifdef Py_GIL_DISABLED
+	look = atomic_exchange(&spare, NULL);
+#else
+	look = spare;
+	spare = NULL;
+#endif
+	return look ? look : PyMem_Calloc(1, sizeof(*look));
+}
+
+static void put_look(struct look *look)
+{
+#ifdef Py_GIL_DISABLED
+	look = atomic_exchange(&spare, look);
+#else
+	if (!spare) {
+		spare = look;
+		return;
+	}
+#endif
+	PyMem_Free(look);
 }
 
 int python_sizeof(PyObject *const *objects, Py_ssize_t nr, uint64_t *bytes)
@@ -562,8 +645,7 @@ int python_sizeof(PyObject *const *objects, Py_ssize_t nr, uint64_t *bytes)
 	if (update_libraries() < 0)
 		return -1;
 	/* The objects' code may come here again. */
-	look = spare ? spare : PyMem_Calloc(1, sizeof(*look));
-	spare = NULL;
+	look = take_look();
 	if (!look) {
 		PyErr_NoMemory();
 		return -1;
@@ -580,10 +662,7 @@ int python_sizeof(PyObject *const *objects, Py_ssize_t nr, uint64_t *bytes)
 	}
 	*bytes = sum < (double)MAX_SIZEOF ? (uint64_t)sum : MAX_SIZEOF;
 	forget_all(look);
-	if (spare)
-		PyMem_Free(look);
-	else
-		spare = look;
+	put_look(look);
 	return ret;
 }
 
@@ -609,5 +688,15 @@ void *python_sizeof_function(void *find, void *opaque)
 	Py_INCREF(find_libraries);
 	Py_INCREF(opaque_types);
 	sizeof_name = PyUnicode_InternFromString("__sizeof__");
+#ifdef Py_GIL_DISABLED
+	{
+		PyObject *gc = PyImport_ImportModule("gc");
+
+		get_referents = gc ? PyObject_GetAttrString(gc, "get_referents") : NULL;
+		Py_XDECREF(gc);
+		if (!get_referents)
+			return NULL;
+	}
+#endif
 	return sizeof_name ? PyCFunction_New(&sizeof_definition, NULL) : NULL;
 }

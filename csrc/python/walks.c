@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "python/critical.h"
 #include "python/visit.h"
 #include "python/walks.h"
 
@@ -19,7 +20,7 @@
  * @interrupt: the same
  * @freed: objects freed by the walk of shrink_slab()
  *
- * The GIL guards it.  On the heap, since greenlets move the C stack.
+ * Its thread alone uses it.  On the heap, since greenlets move the C stack.
  */
 struct walk_errors {
 	PyObject_HEAD
@@ -76,12 +77,13 @@ static int begin(struct walk_errors *self)
 		return -1;
 	/* The core refuses a reclaim inside a callback, but direct counts and scans
 	 * may nest. */
-	outer = PyDict_GetItemWithError(under_way, thread);
+	if (dict_get(under_way, thread, &outer) < 0) {
+		Py_DECREF(thread);
+		return -1;
+	}
 	if (outer && !reclaim_in_callback())
-		outer = NULL; /* A signal kept it from being removed. */
-	Py_XINCREF(outer);
-	if (PyErr_Occurred() ||
-	    PyDict_SetItem(under_way, thread, (PyObject *)self) < 0) {
+		Py_CLEAR(outer); /* A signal kept it from being removed. */
+	if (PyDict_SetItem(under_way, thread, (PyObject *)self) < 0) {
 		Py_XDECREF(outer);
 		Py_DECREF(thread);
 		return -1;

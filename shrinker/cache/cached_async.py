@@ -60,7 +60,7 @@ class _Misses:
             self._count_miss(args)
             computation = computations.start(key, generation, compute)
         else:
-            store.hits += 1
+            store.add_hit()
             if self._tallies is not None:
                 self._tallies("hits", *args[:1])
         try:
@@ -71,7 +71,7 @@ class _Misses:
             del computation
 
     def _count_miss(self, args: Any) -> None:
-        self._store.misses += 1
+        self._store.add_miss()
         if self._tallies is not None:
             self._tallies("misses", *args[:1])
 

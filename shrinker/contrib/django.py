@@ -145,7 +145,7 @@ class _Entries(OrderedDict[str, bytes]):
         grown = len(value) - len(old) if old is not None else _weight(key, value)
         self.weight += grown
         if grown > 0:
-            self.growth.grown += grown
+            self.growth.add(grown)
 
     def __delitem__(self, key: str) -> None:
         value = self[key]

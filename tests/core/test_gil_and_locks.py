@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests_support import Scripted, register
+from tests_support import HAS_GIL, Scripted, register
 
 if TYPE_CHECKING:
     from shrinker import Domain
@@ -116,6 +116,8 @@ def test_no_thread_waits_for_the_gil_with_a_lock_held(watcher: Path) -> None:
     seen = watched(watcher, "calls")
     assert all(seen["taken"].values()), seen
     with_gil = {lock for lock, times in seen["taken with the GIL"].items() if times}
+    if not HAS_GIL:
+        with_gil.discard("domains_lock")  # Domains may go meanwhile: another such lock.
     assert with_gil == {"tree_lock", "dying_lock", "id_lock"}
     assert seen["ways into Python"] > 1000
     assert seen["waits"] == 1

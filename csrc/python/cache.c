@@ -390,7 +390,7 @@ evict_until(struct store *store, struct eviction *work, bool scans)
 			python_host_share_gil(&until_ns);
 			continue;
 		}
-		work->steps--;
+		work->steps -= scans;
 		weight = entry->weight;
 		if (entry == work->keep && keeps) {
 			keeps--;

@@ -189,6 +189,24 @@ import build_ffi
 @pytest.mark.skipif(
     not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="this Python has a GIL"
 )
+def test_a_build_for_a_free_threaded_python_is_asked_for() -> None:
+    """It is for trials, so no one gets it by chance."""
+    environment = {k: v for k, v in os.environ.items() if k != "SHRINKER_FREE_THREADED"}
+    done = subprocess.run(
+        [sys.executable, "build_ffi.py"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "SHRINKER_FREE_THREADED=1 builds it" in done.stderr
+
+
+@pytest.mark.skipif(
+    not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="this Python has a GIL"
+)
 def test_the_extension_says_that_it_needs_no_gil() -> None:
     """Otherwise the import would turn the GIL on, with a warning."""
     program = "import shrinker, sys; assert not sys._is_gil_enabled()"

@@ -26,7 +26,7 @@ def run(
     return subprocess.run(
         [str(word) for word in command],
         cwd=cwd,
-        env=ENVIRONMENT | environment,
+        env=ENVIRONMENT | {"SHRINKER_FREE_THREADED": "1"} | environment,
         capture_output=True,
         text=True,
         check=False,
@@ -191,15 +191,7 @@ import build_ffi
 )
 def test_a_build_for_a_free_threaded_python_is_asked_for() -> None:
     """It is for trials, so no one gets it by chance."""
-    environment = {k: v for k, v in os.environ.items() if k != "SHRINKER_FREE_THREADED"}
-    done = subprocess.run(
-        [sys.executable, "build_ffi.py"],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run(sys.executable, "build_ffi.py", SHRINKER_FREE_THREADED="")
     assert done.returncode == 1
     assert "SHRINKER_FREE_THREADED=1 builds it" in done.stderr
 

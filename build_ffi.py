@@ -97,6 +97,11 @@ if FREE_THREADED and sys.version_info[:2] != (3, 14):
         "error: of free-threaded Pythons shrinker supports 3.14;"
         f" {sys.executable} is {sys.version_info[0]}.{sys.version_info[1]}."
     )
+if FREE_THREADED and os.environ.get("SHRINKER_FREE_THREADED") != "1":
+    sys.exit(
+        "error: shrinker's free-threaded build is for trials only: a child that is"
+        " forked beside busy threads may hang. SHRINKER_FREE_THREADED=1 builds it."
+    )
 if not PYTHON_H.is_file():
     stop(f"no Python headers: {PYTHON_H} does not exist")
 

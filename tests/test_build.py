@@ -26,7 +26,7 @@ def run(
     return subprocess.run(
         [str(word) for word in command],
         cwd=cwd,
-        env=ENVIRONMENT | environment,
+        env=ENVIRONMENT | {"SHRINKER_FREE_THREADED": "1"} | environment,
         capture_output=True,
         text=True,
         check=False,
@@ -184,6 +184,16 @@ import build_ffi
     done = run(sys.executable, "-c", code)
     (line,) = done.stderr.splitlines()
     assert line.startswith("error: of free-threaded Pythons shrinker supports 3.14")
+
+
+@pytest.mark.skipif(
+    not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="this Python has a GIL"
+)
+def test_a_build_for_a_free_threaded_python_is_asked_for() -> None:
+    """It is for trials, so no one gets it by chance."""
+    done = run(sys.executable, "build_ffi.py", SHRINKER_FREE_THREADED="")
+    assert done.returncode == 1
+    assert "SHRINKER_FREE_THREADED=1 builds it" in done.stderr
 
 
 @pytest.mark.skipif(

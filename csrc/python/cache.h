@@ -311,11 +311,11 @@ void store_drop_ghosts(struct store *store);
 
 /* cache_seeks.c */
 #ifdef Py_GIL_DISABLED
-void begin_learning(void);
-void end_learning(void);
+void lock_learning(void);
+void unlock_learning(void);
 #else
-#define begin_learning() ((void)0)
-#define end_learning() ((void)0)
+#define lock_learning() ((void)0)
+#define unlock_learning() ((void)0)
 #endif
 void store_begin_learning(struct store *store, uint64_t now_ns);
 void store_end_learning(struct store *store);
@@ -407,10 +407,10 @@ static inline void store_note_ghost(struct store *store, uint64_t mixed, bool re
 					   (reclaimed ? GHOST_OF_RECLAIM : 0);
 	if (!reclaimed)
 		return;
-	begin_learning();
+	lock_learning();
 	if (store->learning.ghosts < (double)(store->nr_buckets / 2))
 		store->learning.ghosts++;
-	end_learning();
+	unlock_learning();
 }
 
 /* Return: whether a reclaim, or a set under pressure, evicted the key a short while ago. */
@@ -435,11 +435,11 @@ static inline bool store_take_ghost(struct store *store, uint64_t mixed)
 		return false;
 	*place = 0;
 	if (ghost & GHOST_OF_RECLAIM) {
-		begin_learning();
+		lock_learning();
 		store->learning.ghosts -= store->learning.ghosts < 1 ?
 						  store->learning.ghosts :
 						  1;
-		end_learning();
+		unlock_learning();
 	}
 	store->ghost_hits++;
 	return true;

@@ -40,9 +40,9 @@ void store_drop_ghosts(struct store *store)
 	PyMem_Free(store->ghosts);
 	store->ghosts = NULL;
 	store->ghost_shift = 0;
-	begin_learning();
+	lock_learning();
 	store->learning.ghosts = 0;
-	end_learning();
+	unlock_learning();
 }
 
 /*

@@ -56,12 +56,12 @@
  */
 static pthread_mutex_t learning_lock = PTHREAD_MUTEX_INITIALIZER;
 
-void begin_learning(void)
+void lock_learning(void)
 {
 	pthread_mutex_lock(&learning_lock);
 }
 
-void end_learning(void)
+void unlock_learning(void)
 {
 	pthread_mutex_unlock(&learning_lock);
 }
@@ -73,14 +73,14 @@ void store_begin_learning(struct store *store, uint64_t now_ns)
 	struct python_growth *growth = store->growth;
 	struct learning *learning = &store->learning;
 
-	begin_learning();
+	lock_learning();
 	learning->on = true;
 	learning->since_ns = now_ns;
 	learning->next = growth->stores;
 	if (learning->next)
 		learning->next->learning.prev = store;
 	growth->stores = store;
-	end_learning();
+	unlock_learning();
 }
 
 void store_end_learning(struct store *store)
@@ -89,13 +89,13 @@ void store_end_learning(struct store *store)
 
 	if (!learning->on)
 		return;
-	begin_learning();
+	lock_learning();
 	*(learning->prev ? &learning->prev->learning.next : &store->growth->stores) =
 		learning->next;
 	if (learning->next)
 		learning->next->learning.prev = learning->prev;
 	learning->on = false;
-	end_learning();
+	unlock_learning();
 }
 
 /**
@@ -110,12 +110,12 @@ void store_note_cost(struct store *store, bool reclaimed, double seconds)
 	/* A clock that a test has set may go back, or years ahead. */
 	if (!learning->on || !(seconds >= 0 && seconds < MAX_SECONDS))
 		return;
-	begin_learning();
+	lock_learning();
 	learning->seconds += seconds;
 	learning->computed = learning->computed + 1;
 	if (reclaimed)
 		learning->lost += seconds;
-	end_learning();
+	unlock_learning();
 }
 
 /* Seconds to compute a counted object: a page, or an entry. */
@@ -231,7 +231,7 @@ static void learn(struct python_growth *growth, uint64_t now_ns)
  */
 void growth_learn(struct python_growth *growth, uint64_t now_ns)
 {
-	begin_learning();
+	lock_learning();
 	learn(growth, now_ns);
-	end_learning();
+	unlock_learning();
 }

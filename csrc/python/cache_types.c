@@ -631,11 +631,11 @@ static PyObject *measured(PyObject *self, double (*figure)(const struct store *s
 	double number = 0;
 	bool known;
 
-	begin_learning();
+	lock_learning();
 	known = store->learning.computed > 0;
 	if (known)
 		number = figure(store);
-	end_learning();
+	unlock_learning();
 	if (!known)
 		Py_RETURN_NONE;
 	return PyFloat_FromDouble(number);

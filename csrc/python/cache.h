@@ -474,7 +474,7 @@ static inline void store_unlink(struct store *store, struct entry *entry)
 
 static inline void entry_use(struct entry *entry)
 {
-	entry->uses += entry->uses < UCHAR_MAX;
+	entry->uses = (unsigned char)(entry->uses + (entry->uses < UCHAR_MAX));
 }
 
 static inline bool store_is_timed(const struct store *store)

@@ -42,7 +42,7 @@
 /* Used entries that a set puts to the tail at most, for each one that it evicts. */
 #define ROTATIONS 8
 /* How often an insert passes over its own entry.  It meets the entry a third time only
- * where other threads clear the cache meanwhile. */
+ * where callbacks or other threads add entries meanwhile. */
 #define KEEPS 2
 /* Entries that have expired which one set lets go: more than it adds, so that they do
  * not gather; few, so that its cost is bounded. */
@@ -375,9 +375,9 @@ evict_until(struct store *store, struct eviction *work, bool scans)
 
 			if (!scans && size > store->maxsize && store_give_kept(store))
 				continue;
-		}
-		if (entry == &store->order)
+			/* A callback may have set @keep again, to what needs more. */
 			break;
+		}
 		expired = store_first_expired(store, work->now, work->keep);
 		if (expired)
 			entry = expired;

@@ -227,6 +227,23 @@ def test_a_set_meets_its_own_entry_a_third_time(domain: Domain) -> None:
 # --- pressure and growth -------------------------------------------------------------
 
 
+def test_an_eviction_callback_that_sets_the_same_key(domain: Domain) -> None:
+    """To more than the set that evicts has room for: the key stays, alone."""
+
+    def set_again(key: str, value: int) -> None:
+        if key == "old":
+            cache["new"] = 500
+
+    cache: Cache[str, int] = Cache(
+        weigher=lambda _, v: v, on_evict=set_again, domain=domain
+    )
+    cache["old"] = 10
+    domain._growth.under_pressure = True
+    cache["new"] = 5
+    assert dict(cache.items()) == {"new": 500}
+    assert cache.weight == 500
+
+
 def test_a_full_cache_under_pressure(domain: Domain) -> None:
     """It may not become larger than it is, nor than it may be anyway."""
     cache: Cache[int, int] = Cache(3, weigher=None, domain=domain)

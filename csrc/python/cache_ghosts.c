@@ -22,7 +22,7 @@
 #define ENTRIES_PER_TRIAL 5
 /* With so few entries a new one goes to the tail: a fifth of them would be one, and the
  * next new key would evict it. */
-#define FEW_ENTRIES 10
+#define FEW_ENTRIES 9
 /* Entries that join those on trial with one set, so that its cost is bounded. */
 #define JOIN_PER_SET 2
 

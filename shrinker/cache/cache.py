@@ -124,8 +124,8 @@ class Cache(NotCopied, CacheFace, MutableMapping[K, V]):
     other 16 deep, or 10,000 inside one, no more are called, which counts as errors.
 
     Making room for an entry puts up to 8 entries that were used to the tail, and
-    then evicts also those; a scan gives a second chance to all.  Once a cache of more
-    than 10 entries has evicted any, a key that was not asked for before is among the
+    then evicts also those; a scan gives a second chance to all.  Once a cache of 10
+    entries or more has evicted any, a key that was not asked for before is among the
     first to go.  Where a set needs bytes and entries differ in size, it looks at some
     entries and evicts the one that is the largest for its hits.  While
     ``domain.under_pressure`` is set, a set evicts what it adds.

@@ -5,8 +5,9 @@
  *
  * Were a new entry put to the tail, keys that are asked for once would push out those that
  * are asked for again and again.  So it is put on trial: those on trial are evicted first.
- * One that is used there goes to the tail when an eviction meets it.  A fifth of the
- * entries is on trial at least, so that a new key has the time to be asked for again.
+ * One that is used there goes to the tail when an eviction meets it.  Where less than a
+ * fifth of the entries is on trial, others join them with each new one, so that it has the
+ * time to be asked for again.
  *
  * Ghosts are what is left of keys that were evicted.  A set of such a key says that it was
  * asked for again: it goes to the tail at once.  A table has a place for each hash, and a

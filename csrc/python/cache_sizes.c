@@ -34,13 +34,18 @@ static double size_for_hits(const struct entry *entry)
  * @first: whose turn it is
  * @keep: the set's own entry, which stays
  *
+ * A used one that is the largest for its hits loses its marks, as where an eviction passes
+ * over it, and the largest that is not used goes: what is in use would otherwise be evicted
+ * again and again among small ones that nobody asks for.
+ *
  * Return: @first, or one that has more weight for its hits.  Runs no Python code.
  */
 struct entry *store_least_worth(struct store *store, struct entry *first,
 				const struct entry *keep)
 {
 	double largest = size_for_hits(first);
-	struct entry *looked[LOOKS];
+	struct entry *chosen = first, *unused = first, *looked[LOOKS];
+	uint64_t largest_unused = first->uses ? 0 : first->weight;
 	unsigned int nr = 0, i;
 	size_t bucket;
 
@@ -61,11 +66,20 @@ struct entry *store_least_worth(struct store *store, struct entry *first,
 		for (entry = looked[i]; entry; entry = entry->chain) {
 			double size = size_for_hits(entry);
 
-			if (size > largest && entry != keep && !store_keeps(store, entry)) {
+			if (entry == keep || store_keeps(store, entry))
+				continue;
+			if (size > largest) {
 				largest = size;
-				first = entry;
+				chosen = entry;
+			}
+			if (!entry->uses && entry->weight > largest_unused) {
+				largest_unused = entry->weight;
+				unused = entry;
 			}
 		}
 	}
-	return first;
+	if (chosen == first || !chosen->uses)
+		return chosen;
+	chosen->uses = 0;
+	return unused;
 }

@@ -51,6 +51,19 @@ def test_a_large_entry_that_is_used_stays(domain: Domain) -> None:
     assert 100 in cache
 
 
+@pytest.mark.parametrize("weight", [100, 10_000])
+def test_a_large_entry_in_use_stays(weight: int, domain: Domain) -> None:
+    """However large: the others are asked for once."""
+    cache = weighed(domain, {**dict.fromkeys(range(ENTRIES), 1), 100: weight})
+    misses = 0
+    for _ in range(500):
+        add(cache, 1)
+        if cache.get(100) is None:
+            misses += 1
+            cache[100] = weight
+    assert misses < 10
+
+
 def test_equal_ones_go_in_their_order(domain: Domain) -> None:
     """There is nothing to choose."""
     cache = weighed(domain, dict.fromkeys(range(ENTRIES), 7))

@@ -10,11 +10,10 @@ A cache that grows does this (``make_room`` of csrc/python/cache.c)::
     if growth.grown > growth.allowance:
         growth.exceeded()
 
-While the allowance lasts, this makes no call.  Its races do no harm: a lost update
-delays a look a little.  ``exceeded()`` calls the watcher: the ``Direct`` hook of a
-running reclaimer (``shrinker/pressure/direct.py``).  While that thread looks, the next
-one may add half as much, and so on: all of them together add less than twice the
-allowance.
+While the allowance lasts, this makes no other call.  ``exceeded()`` calls the watcher:
+the ``Direct`` hook of a running reclaimer (``shrinker/pressure/direct.py``).  While
+that thread looks, the next one may add half as much, and so on: all of them together
+add less than twice the allowance.
 """
 
 from __future__ import annotations

@@ -53,6 +53,13 @@
 #define STEPS_BETWEEN_LOOKS 1024
 /* Entries of a scan that are fetched from memory at once. */
 #define FETCHED_AHEAD 16
+/* A function that is compiled for each of its callers; once for all where nothing is
+ * optimised, so that a measurement of coverage does not count its branches twice. */
+#ifdef __OPTIMIZE__
+#define FOR_EACH_CALLER __attribute__((always_inline))
+#else
+#define FOR_EACH_CALLER
+#endif
 #define MIN_BUCKETS 8
 #define MIN_BUCKETS_SHIFT 61
 
@@ -356,7 +363,7 @@ static bool has_room(struct store *store, const struct eviction *work)
  *
  * Return: -1 with an exception set; the evictions up to there are complete.
  */
-static inline __attribute__((always_inline)) int
+static inline FOR_EACH_CALLER int
 evict_until(struct store *store, struct eviction *work, bool scans)
 {
 	unsigned int keeps = KEEPS, until_look = STEPS_BETWEEN_LOOKS, until_fetch = 0;

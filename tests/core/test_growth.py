@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
+from typing import Any
 
 import pytest
 
@@ -63,6 +64,33 @@ def test_all_that_was_added_is_counted() -> None:
     growth.exceeded()
     growth.grown += 20
     assert growth.added() == 241
+
+
+def test_bytes_are_added_in_one_step() -> None:
+    """They are an ``int`` of 64 bits; a sum that has no room is the largest one."""
+    growth = Growth()
+    growth.add(5)
+    growth.add(-2)
+    assert (growth.grown, growth.added()) == (3, 3)
+    growth.add(2**63 - 1)
+    assert growth.grown == 2**63 - 1
+    bad: Any
+    for bad, error in (("5", TypeError), (2**63, OverflowError)):
+        with pytest.raises(error):
+            growth.add(bad)
+        assert growth.grown == 2**63 - 1
+
+
+def test_figures_of_other_types_are_refused() -> None:
+    """And change nothing."""
+    growth: Any = Growth()
+    with pytest.raises(TypeError, match="under_pressure must be a bool"):
+        growth.under_pressure = 1
+    with pytest.raises(TypeError):
+        growth.learn("now")
+    with pytest.raises(TypeError):
+        growth.allow("all")
+    assert (growth.under_pressure, growth.pressures) == (False, 0)
 
 
 def test_an_allowance_counts_from_when_memory_was_read() -> None:

@@ -61,7 +61,7 @@ class LearnsCost:
     """
 
     def learned_cost(self) -> str | None:
-        """Return what a counted object takes to compute; None where none is learned."""
+        """Return the time to compute a counted object; None if none was measured."""
         raise NotImplementedError
 
 

@@ -5,7 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from typing import TextIO
+
+    from rich.console import Console
 
 
 def run(
@@ -24,3 +29,16 @@ def run(
     done = subprocess.run(command, check=False, **(captured | options))
     assert "Traceback" not in str(done.stderr)
     return done
+
+
+def console(text: TextIO, width: int | None) -> Console:
+    """Return what prints to a text of that many columns; None is no terminal."""
+    from rich.console import Console  # noqa: PLC0415 - tests without rich are skipped
+
+    return Console(
+        file=text,
+        width=width or 80,
+        force_terminal=width is not None,
+        color_system=None,
+        highlight=False,
+    )

@@ -255,7 +255,7 @@ def test_methods_whose_instances_go(domain: Domain) -> None:
 
 
 def test_what_caches_add_is_counted(domain: Domain) -> None:
-    """No byte is lost, whatever the allowance."""
+    """The bytes that all threads added, also while an allowance is set anew."""
     growth = domain._growth
     caches = [Cache[int, int](weigher=lambda _, v: v, domain=domain) for _ in range(3)]
     before = growth.added()

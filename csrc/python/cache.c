@@ -478,8 +478,8 @@ static int weigh(struct store *store, PyObject *key, PyObject *value,
 	if (number < 0)
 		return -1;
 	*weight = (uint64_t)number;
-	store->uneven |= store->some_weight && store->some_weight != *weight;
-	store->some_weight = *weight;
+	store->uneven |= store->last_weight && store->last_weight != *weight;
+	store->last_weight = *weight;
 	return 0;
 }
 

@@ -27,7 +27,7 @@
  * @value: valid while @key is not NULL
  * @hash: of @key, asked for once
  * @chain: next entry in the bucket
- * @uses: hits since an eviction passed over it, up to 255; where there are any, it is marked
+ * @uses: hits since an eviction passed over it, up to 255; the entry is marked unless 0
  * @era: number of forks that its process had behind it when it was set
  * @on_trial: it is one of the store's @nr_on_trial, if its era is the store's
  * @pins: C code that goes on with the entry after Python code has run
@@ -158,7 +158,7 @@ struct timed_entry {
  * @misses: other lookups
  * @expired: entries that left because their time was over
  * @uneven: the weigher has given different weights
- * @some_weight: the last one; 0: none
+ * @last_weight: the last one that it gave; 0: none
  * @random: of choices; see dice.h
  * @spare_room: weight that sets under pressure have evicted beyond what they added
  * @spare_pressure: @pressures of the growth when @spare_room was set
@@ -209,7 +209,7 @@ struct store {
 	unsigned long long misses;
 	unsigned long long expired;
 	bool uneven;
-	uint64_t some_weight;
+	uint64_t last_weight;
 	uint32_t random;
 	uint64_t spare_room;
 	unsigned long long spare_pressure;
@@ -379,8 +379,9 @@ static inline int store_sample(struct store *store, PyObject *key, PyObject *val
 	return 0;
 }
 
-/* Bits of a ghost.  One is set in each, so that none is 0, an empty place.  The other says
- * that its key went because memory was short: a scan evicted it, or a set under pressure. */
+/* Two bits of a ghost; the others are of its key's hash.  GHOST is set in all of them, since
+ * 0 is an empty place.  GHOST_OF_RECLAIM: the key was evicted because memory was short, by a
+ * scan or by a set under pressure. */
 #define GHOST 1U
 #define GHOST_OF_RECLAIM 2U
 

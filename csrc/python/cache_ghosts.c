@@ -19,7 +19,7 @@
  */
 #include "python/cache.h"
 
-/* Of so many entries one is on trial at least. */
+/* Of so many entries one should be on trial. */
 #define ENTRIES_PER_TRIAL 5
 /* With so few entries a new one goes to the tail: a fifth of them would be one, and the
  * next new key would evict it. */

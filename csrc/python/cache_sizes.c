@@ -34,9 +34,10 @@ static double size_for_hits(const struct entry *entry)
  * @first: whose turn it is
  * @keep: the set's own entry, which stays
  *
- * A used one that is the largest for its hits loses its marks, as where an eviction passes
- * over it, and the largest that is not used goes: what is in use would otherwise be evicted
- * again and again among small ones that nobody asks for.
+ * If the largest for its hits has hits, it loses them and stays, as an entry does that an
+ * eviction passes over.  The largest without hits goes instead.  Otherwise a large entry that
+ * is used all the time would be evicted, set and evicted again, while small entries stayed
+ * that nobody asks for.
  *
  * Return: @first, or one that has more weight for its hits.  Runs no Python code.
  */

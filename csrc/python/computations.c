@@ -5,8 +5,8 @@
  * A thread that wants a result which another thread computes waits for that one.  The
  * table has the computations, a list those who wait.  The GIL guards both; without one the
  * critical section of @table_guard does, with the store's wherever a store is looked at or
- * a generation is set.  Rules 2 and 3 of cache.c hold here too: a computation that code goes on with after Python code has
- * run is held, and looked at again.
+ * a generation is set.  Rules 2 and 3 of cache.c hold here too: a computation that code
+ * goes on with after Python code has run is held, and looked at again.
  *
  * Nothing waits for ever:
  *

@@ -15,9 +15,8 @@ import pytest
 pytest.importorskip("click", reason="the command line needs click")
 pytest.importorskip("rich", reason="the command line prints with rich")
 
-from cli_support import run
+from cli_support import console, run
 from report_support import Writer
-from rich.console import Console
 
 from shrinker._terminal import NameTable, Terminal
 from shrinker.cli.files import as_word
@@ -206,14 +205,7 @@ def test_progress(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_terminal(width: int | None) -> None:
     """Tables, titles, rows as paragraphs, prose and lines are all shown escaped."""
     text = io.StringIO()
-    console = Console(
-        file=text,
-        width=width or 80,
-        force_terminal=width is not None,
-        color_system=None,
-        highlight=False,
-    )
-    terminal = Terminal(console)
+    terminal = Terminal(console(text, width))
     hostile = "a\nb\x1b[2J\udcff"
     table = NameTable(hostile, "name")
     table.add_column("cell")

@@ -15,7 +15,7 @@ import pytest
 pytest.importorskip("click", reason="the command line needs click")
 pytest.importorskip("rich", reason="the command line prints with rich")
 
-from cli_support import run
+from cli_support import console, run
 from replay_support import (
     CUT_LINE,
     DROP_CACHES,
@@ -26,7 +26,6 @@ from replay_support import (
     TRACES,
     write_recording,
 )
-from rich.console import Console
 
 from shrinker.cli.replay import print_replay, progress
 from shrinker.replay import replay_files
@@ -42,14 +41,7 @@ def long_name(directory: Path) -> Path:
 def printed(width: int | None, *files: Path) -> list[str]:
     """Return the lines on a terminal with that many columns; None is no terminal."""
     text = io.StringIO()
-    console = Console(
-        file=text,
-        width=width or 80,
-        force_terminal=width is not None,
-        color_system=None,
-        highlight=False,
-    )
-    print_replay(replay_files(files), console)
+    print_replay(replay_files(files), console(text, width))
     return text.getvalue().splitlines()
 
 

@@ -249,7 +249,9 @@ def bench(*, recording: str | None, **options: Any) -> None:
 
 @cli.command(
     short_help="Show the arithmetic of one pass, step by step.",
-    epilog=_exit_codes("explained", "the output could not be written"),
+    epilog=_exit_codes(
+        "explained", "the line cannot be read, or the output could not be written"
+    ),
 )
 @click.argument("line", nargs=-1, metavar="[LINE]")
 @click.option(
